@@ -1,14 +1,7 @@
 import type { Hostname } from '../dns/hostname.js';
 import type { Observation } from '../observation/observation.js';
+import type { RejectionCount } from '../observation/rejection.js';
 import type { Attribution, HostRecord, HostState, PendingEvidence, WorkloadReference } from './host-record.js';
-
-/** Responses that taught nothing, by reason, since the previous batch of the same source. */
-export interface RejectionCount {
-  readonly reason: string;
-  readonly responses: number;
-  /** A few of the names, sorted; for people, not for counting. */
-  readonly examples: readonly string[];
-}
 
 /**
  * What a collector hands over in one go. A batch is recorded exactly once however often it is sent: `source` names one
@@ -24,7 +17,7 @@ export interface RecordBatch {
 /** That a piece of pending evidence belongs to a workload. */
 export interface EvidenceAttribution {
   readonly hostname: Hostname;
-  readonly evidence: Pick<PendingEvidence, 'client' | 'slotMs'>;
+  readonly evidence: Pick<PendingEvidence, 'client' | 'slotMs' | 'pod'>;
   readonly workload: WorkloadReference;
   readonly attribution: Attribution;
 }

@@ -1,0 +1,200 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { configurationSchema, type Configuration } from './schema.js';
+import { ENVIRONMENT_PREFIX, SETTINGS, type Setting } from './settings.js';
+
+/** One thing that is wrong with the settings. */
+export interface ConfigurationProblem {
+  readonly setting: string;
+  /** As text; secrets as `[redacted]`. */
+  readonly value: string;
+  readonly allowed: string;
+  /** `flag --store`, `environment ISTIO_DISCOVERY_STORE_URL`, `file config.yaml`. */
+  readonly from: string;
+}
+
+/** All that is wrong with the settings, at once. Exit code 2. */
+export class ConfigurationError extends Error {
+  readonly code = 'CONFIGURATION_INVALID';
+  readonly problems: readonly ConfigurationProblem[];
+
+  constructor(problems: readonly ConfigurationProblem[]) {
+    super(
+      problems
+        .map(({ setting, value, allowed, from }) => `${setting}: got ${value} (${from}), allowed: ${allowed}`)
+        .join('\n'),
+    );
+    this.name = 'ConfigurationError';
+    this.problems = problems;
+  }
+}
+
+export interface ConfigurationSources {
+  /** Values of flags by flag name without dashes; text, or a list of texts for a repeatable flag. */
+  readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Path of a YAML or JSON file. */
+  readonly file?: string | undefined;
+}
+
+interface Given {
+  readonly setting: Setting;
+  readonly value: unknown;
+  readonly from: string;
+}
+
+/**
+ * Merges the sources (flags over environment over file over defaults) and checks the result.
+ *
+ * @throws ConfigurationError naming every problem: the setting, its value, what is allowed, and where it came from.
+ */
+export function loadConfiguration(sources: ConfigurationSources): Configuration {
+  const problems: ConfigurationProblem[] = [];
+  const given = new Map<string, Given>();
+  const sequence = [
+    ...fromFile(sources.file, problems),
+    ...fromEnvironment(sources.environment, problems),
+    ...fromFlags(sources.flags),
+  ];
+  for (const entry of sequence) given.set(entry.setting.path, entry);
+
+  const tree: Record<string, Record<string, unknown>> = {};
+  for (const { setting, value } of given.values()) {
+    (tree[setting.section] ??= {})[setting.key] = value;
+  }
+  const parsed = configurationSchema.safeParse(tree);
+  if (parsed.success && problems.length === 0) return parsed.data;
+  for (const issue of parsed.error?.issues ?? []) {
+    const entry = given.get(issue.path.slice(0, 2).join('.'));
+    if (entry !== undefined && !problems.some(({ setting }) => setting === entry.setting.path)) {
+      problems.push(problemOf(entry));
+    }
+  }
+  throw new ConfigurationError(problems.sort((a, b) => (a.setting < b.setting ? -1 : 1)));
+}
+
+function problemOf({ setting, value, from }: Given): ConfigurationProblem {
+  return {
+    setting: setting.path,
+    value: setting.secret ? '[redacted]' : JSON.stringify(value),
+    allowed: setting.allowed,
+    from,
+  };
+}
+
+function fromFlags(flags: ConfigurationSources['flags']): Given[] {
+  return SETTINGS.flatMap((setting) => {
+    const value = flags[setting.flag];
+    return value === undefined ? [] : [{ setting, value: convert(setting, value), from: `flag --${setting.flag}` }];
+  });
+}
+
+// Kubernetes puts the addresses of Services into the environment of pods: a Service `istio-discovery` gives
+// ISTIO_DISCOVERY_SERVICE_HOST and ISTIO_DISCOVERY_PORT_6000_TCP_ADDR, which are no settings of ours.
+const SERVICE_LINK = /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)?)$/;
+
+function fromEnvironment(environment: ConfigurationSources['environment'], problems: ConfigurationProblem[]): Given[] {
+  const byName = new Map(SETTINGS.map((setting) => [setting.environment, setting]));
+  const given: Given[] = [];
+  for (const [name, value] of Object.entries(environment)) {
+    if (value === undefined || !name.startsWith(ENVIRONMENT_PREFIX)) continue;
+    const setting = byName.get(name);
+    if (setting !== undefined) {
+      given.push({ setting, value: convert(setting, value), from: `environment ${name}` });
+    } else if (!SERVICE_LINK.test(name)) {
+      problems.push(unknown(name, value, `environment ${name}`, [...byName.keys()]));
+    }
+  }
+  return given;
+}
+
+/** Flags and environment variables are text; only the schema knows what they mean. What does not convert stays text. */
+function convert(setting: Setting, value: string | boolean | readonly string[]): unknown {
+  if (setting.type === 'list') return typeof value === 'string' ? splitList(value) : value;
+  if (typeof value !== 'string') return value;
+  if (setting.type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value;
+  if (setting.type === 'number') return /^-?\d+$/.test(value) ? Number(value) : value;
+  return value;
+}
+
+function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+function fromFile(file: string | undefined, problems: ConfigurationProblem[]): Given[] {
+  if (file === undefined) return [];
+  const from = `file ${file}`;
+  const tree = readTree(file, from, problems);
+  const given: Given[] = [];
+  for (const [section, body] of Object.entries(tree)) {
+    if (!isObject(body)) {
+      problems.push(unknown(section, body, from, [...new Set(SETTINGS.map((setting) => setting.section))]));
+      continue;
+    }
+    for (const [key, value] of Object.entries(body)) {
+      const setting = SETTINGS.find(({ path }) => path === `${section}.${key}`);
+      if (setting !== undefined) given.push({ setting, value, from });
+      else
+        problems.push(
+          unknown(
+            `${section}.${key}`,
+            value,
+            from,
+            SETTINGS.map(({ path }) => path),
+          ),
+        );
+    }
+  }
+  return given;
+}
+
+function readTree(file: string, from: string, problems: ConfigurationProblem[]): Record<string, unknown> {
+  const fail = (value: string): Record<string, unknown> => {
+    problems.push({ setting: 'config', value, allowed: 'a YAML file of sections with settings', from });
+    return {};
+  };
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (err) {
+    return fail(err instanceof Error ? err.message : String(err));
+  }
+  const document = parseDocument(text);
+  if (document.errors[0] !== undefined) return fail(document.errors[0].message.split('\n')[0] ?? 'unreadable');
+  const tree: unknown = document.toJS() ?? {};
+  return isObject(tree) ? tree : fail(JSON.stringify(tree));
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const LIKE_A_SECRET = /pass|secret|token|key|url/i; // a misspelt secret must not show either
+
+function unknown(name: string, value: unknown, from: string, names: readonly string[]): ConfigurationProblem {
+  const nearest = names.map((known) => ({ known, distance: editDistance(name, known) }));
+  nearest.sort((a, b) => a.distance - b.distance || (a.known < b.known ? -1 : 1));
+  const allowed = `a known setting; nearest: ${nearest
+    .slice(0, 3)
+    .map(({ known }) => known)
+    .join(', ')}`;
+  const shown = LIKE_A_SECRET.test(name) ? '[redacted]' : JSON.stringify(value);
+  return { setting: `${name} (unknown)`, value: shown, allowed, from };
+}
+
+/** Levenshtein distance, for "did you mean". */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(substitute, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

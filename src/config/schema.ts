@@ -1,0 +1,288 @@
+import { z } from 'zod';
+
+/**
+ * What a setting is called outside: `--flag` (without it: from the path), a one-letter flag, the word for its value in
+ * `--help`, and whether its value is a secret. The description is for `--help`, the chart and error messages alike.
+ */
+export interface SettingMeta {
+  readonly description: string;
+  readonly flag?: string;
+  readonly short?: string;
+  readonly argument?: string;
+  readonly secret?: true;
+  /** What is allowed, in words, where the schema alone reads badly. */
+  readonly allowed?: string;
+}
+
+const meta = (fields: SettingMeta): SettingMeta & Record<string, unknown> => ({ ...fields });
+
+const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/; // RFC 1123 label
+const DNSTAP_ENDPOINT = /^(?:unix:\/\/)?\/.+$|^tcp:\/\/.+:\d{1,5}$/;
+const STORE_URL = /^(?:embedded:\/\/\/?.+|rediss?:\/\/.+)$/;
+const HTTP_ADDRESS = /^(?:|.*:\d{1,5})$/;
+
+const domains = z.array(z.string().regex(DOMAIN));
+
+const dnstap = z.strictObject({
+  endpoints: z
+    .array(z.string().regex(DNSTAP_ENDPOINT))
+    .default([])
+    .meta(
+      meta({
+        description: 'where to listen for CoreDNS; repeatable',
+        flag: 'dnstap',
+        argument: 'ENDPOINT',
+        allowed: 'unix:///path or tcp://host:port',
+      }),
+    ),
+  maxConnections: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1024)
+    .meta(meta({ description: 'connections at a time; a further one is refused and counted', argument: 'N' })),
+  maxFrameBytes: z
+    .int()
+    .min(1024)
+    .max(1_048_576)
+    .default(262_144)
+    .meta(meta({ description: 'longer frames are skipped and counted', argument: 'BYTES' })),
+  socketMode: z
+    .string()
+    .regex(/^0?[0-7]{3}$/)
+    .default('0666')
+    .meta(
+      meta({
+        description: 'mode of the unix socket; CoreDNS runs as another user',
+        argument: 'MODE',
+        allowed: 'three octal digits',
+      }),
+    ),
+});
+
+const replay = z.strictObject({
+  files: z
+    .array(z.string().min(1))
+    .default([])
+    .meta(
+      meta({
+        description: 'read a recorded Frame Streams capture (may be gzipped); repeatable',
+        flag: 'read',
+        argument: 'FILE',
+      }),
+    ),
+  objects: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(
+      meta({
+        description: 'Kubernetes objects for a replay: `kubectl get … -A -o json`, or JSON lines of watch events',
+        flag: 'objects',
+        argument: 'FILE',
+      }),
+    ),
+});
+
+const store = z.strictObject({
+  url: z
+    .string()
+    .regex(STORE_URL)
+    .optional()
+    .meta(
+      meta({
+        description: 'where hosts are kept (default: embedded, in the state directory of the user)',
+        flag: 'store',
+        argument: 'URL',
+        allowed: 'embedded:///directory, redis://host:port or rediss://host:port',
+        secret: true,
+      }),
+    ),
+  password: z
+    .string()
+    .optional()
+    .meta(meta({ description: 'password of Redis, if the URL has none', argument: 'PASSWORD', secret: true })),
+});
+
+const observation = z.strictObject({
+  clusterDomain: z
+    .string()
+    .regex(DOMAIN)
+    .default('cluster.local')
+    .meta(meta({ description: 'DNS domain of the cluster; names below it are internal', argument: 'DOMAIN' })),
+  internalZones: domains.default([]).meta(meta({ description: 'further zones that are internal', argument: 'ZONE' })),
+  searchDomains: domains.default([]).meta(
+    meta({
+      description: 'search domains that nodes add to pods; the rest is recognised from the traffic',
+      argument: 'DOMAIN',
+    }),
+  ),
+  clusterCidrs: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]))
+    .default([])
+    .meta(
+      meta({
+        description: 'pod and Service networks; a name that has only such addresses is internal',
+        argument: 'CIDR',
+      }),
+    ),
+  flushMs: z
+    .int()
+    .min(10)
+    .max(60_000)
+    .default(1000)
+    .meta(meta({ description: 'how often observations go to the store', argument: 'MS' })),
+  maxPairs: z
+    .int()
+    .min(1024)
+    .max(16_777_216)
+    .default(262_144)
+    .meta(meta({ description: '(client, name) pairs kept in memory; the oldest go first', argument: 'N' })),
+});
+
+const host = z.strictObject({
+  policy: z
+    .enum(['observe', 'learn', 'approve', 'frozen'])
+    .default('learn')
+    .meta(
+      meta({
+        description: 'observe writes nothing, learn writes at once, approve waits for a person, frozen adds nothing',
+        argument: 'POLICY',
+      }),
+    ),
+  stabilitySeconds: z
+    .int()
+    .min(0)
+    .max(31_536_000)
+    .default(0)
+    .meta(meta({ description: 'how long a host must have been known before it is eligible', argument: 'SECONDS' })),
+});
+
+const istio = z.strictObject({
+  defaultNamespace: z
+    .string()
+    .regex(NAMESPACE)
+    .default('default')
+    .meta(
+      meta({ description: 'namespace of the ServiceEntry when the client is no known pod', argument: 'NAMESPACE' }),
+    ),
+  exportTo: z
+    .array(z.string().regex(/^(?:\.|\*|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/))
+    .min(1)
+    .default(['.'])
+    .meta(meta({ description: 'exportTo of each ServiceEntry', argument: 'NAMESPACE', allowed: '., * or namespaces' })),
+});
+
+const reconcile = z.strictObject({
+  intervalMs: z
+    .int()
+    .min(100)
+    .max(3_600_000)
+    .default(1000)
+    .meta(meta({ description: 'time between two runs', argument: 'MS' })),
+  maxChanges: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1000)
+    .meta(meta({ description: 'most ServiceEntries changed in one run; the rest waits for the next', argument: 'N' })),
+  leaderElection: z
+    .boolean()
+    .default(false)
+    .meta(meta({ description: 'only the holder of the Lease writes (needed for more than one replica)' })),
+});
+
+const output = z.strictObject({
+  directory: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(
+      meta({
+        description: 'write YAML files there instead of into the cluster',
+        flag: 'output',
+        argument: 'DIR',
+      }),
+    ),
+});
+
+const kubernetes = z.strictObject({
+  kubeconfig: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(meta({ description: 'kubeconfig file (default: as kubectl)', flag: 'kubeconfig', argument: 'FILE' })),
+  context: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(meta({ description: 'context of the kubeconfig', flag: 'context', argument: 'NAME' })),
+  namespace: z
+    .string()
+    .regex(NAMESPACE)
+    .optional()
+    .meta(
+      meta({
+        description: 'namespace of this installation; `hosts`: only hosts used from it',
+        flag: 'namespace',
+        short: 'n',
+        argument: 'NAMESPACE',
+      }),
+    ),
+});
+
+const http = z.strictObject({
+  address: z
+    .string()
+    .regex(HTTP_ADDRESS)
+    .default('')
+    .meta(
+      meta({
+        description: 'address for /metrics, /livez and /readyz; empty: none',
+        argument: 'HOST:PORT',
+        allowed: 'host:port, :port or empty',
+      }),
+    ),
+});
+
+const log = z.strictObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .meta(meta({ description: 'least level that is logged', argument: 'LEVEL' })),
+  format: z
+    .enum(['auto', 'json', 'text'])
+    .default('auto')
+    .meta(meta({ description: 'auto: text on a terminal, JSON elsewhere', argument: 'FORMAT' })),
+});
+
+/**
+ * Every setting of the program, by section. Flags (`--dnstap-max-connections`), environment variables
+ * (`ISTIO_DISCOVERY_DNSTAP_MAX_CONNECTIONS`), the file (`dnstap.maxConnections`) and the chart's values come from here.
+ */
+export const configurationSchema = z.strictObject({
+  dnstap: dnstap.prefault({}),
+  replay: replay.prefault({}),
+  store: store.prefault({}),
+  observation: observation.prefault({}),
+  host: host.prefault({}),
+  istio: istio.prefault({}),
+  reconcile: reconcile.prefault({}),
+  output: output.prefault({}),
+  kubernetes: kubernetes.prefault({}),
+  http: http.prefault({}),
+  log: log.prefault({}),
+});
+
+export type SectionName = keyof typeof configurationSchema.shape;
+
+type Parsed = z.output<typeof configurationSchema>;
+type DeepReadonly<T> = T extends readonly (infer U)[]
+  ? readonly U[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
+/** The settings after all sources were merged and checked. Secrets are still plain here; see {@link redact}. */
+export type Configuration = DeepReadonly<Parsed>;

@@ -1,0 +1,254 @@
+import { ClassicLevel, type BatchOperation } from 'classic-level';
+import { mkdir } from 'node:fs/promises';
+import type { Hostname } from '../dns/hostname.js';
+import type { Observation } from '../observation/observation.js';
+import type { Rejection, RejectionCount } from '../observation/rejection.js';
+import { admitBatch, EMPTY_WINDOW, type BatchWindow } from './batch-window.js';
+import { pendingField, readEvidence, workloadField, type EvidenceRow } from './evidence-fields.js';
+import { applyTransition, mergeCore, mergeUsage, slotOf, toRecord, usageOf, type HostCore } from './host-core.js';
+import type { HostRecord, Usage } from './host-record.js';
+import type { EvidenceAttribution, HostStore, HostTransition, RecordBatch } from './host-store.js';
+import { HostStoreError } from './host-store-error.js';
+import { mergeExamples } from './rejection-examples.js';
+
+/**
+ * Keys of the LevelDB database, in its byte order. `!` separates; it is in no name.
+ *
+ * ```
+ *   batch!<source>               BatchWindow
+ *   evidence!<hostname>!<field>  [firstSeenMs, lastSeenMs, lookups]   (see evidence-fields.ts)
+ *   host!<hostname>              StoredHost
+ *   reject!<reason>              RejectionCount
+ *   schema                       SCHEMA
+ * ```
+ */
+const SCHEMA = 1;
+
+interface StoredHost {
+  readonly core: HostCore;
+  /** Rows of evidence that wait to be attributed. */
+  readonly pending: number;
+}
+
+type Level = ClassicLevel<string, unknown>;
+type Change = BatchOperation<Level, string, unknown>;
+
+/**
+ * Opens the embedded store: a LevelDB database in one directory, for one process. An acknowledged batch is on disk and
+ * survives `kill -9`.
+ *
+ * @throws HostStoreError HOST_STORE_LOCKED when another process has it open, HOST_STORE_SCHEMA when it is of another
+ * version, HOST_STORE_UNAVAILABLE otherwise.
+ */
+export async function openEmbeddedStore(directory: string): Promise<HostStore> {
+  await mkdir(directory, { recursive: true });
+  const level: Level = new ClassicLevel(directory, { valueEncoding: 'json' });
+  try {
+    await level.open();
+  } catch (err) {
+    throw openError(directory, err);
+  }
+  const schema = (await level.get('schema')) ?? SCHEMA;
+  if (schema !== SCHEMA) {
+    await level.close();
+    throw new HostStoreError('HOST_STORE_SCHEMA', `schema of ${directory} is ${String(schema)}, expected ${SCHEMA}`);
+  }
+  await level.put('schema', SCHEMA);
+  return new EmbeddedStore(level);
+}
+
+function openError(directory: string, err: unknown): HostStoreError {
+  const cause: unknown = err instanceof Error ? err.cause : undefined;
+  const code: unknown = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'LEVEL_LOCKED') {
+    return new HostStoreError('HOST_STORE_LOCKED', `${directory} is in use by another process`, { cause: err });
+  }
+  return new HostStoreError('HOST_STORE_UNAVAILABLE', `cannot open ${directory}`, { cause: err });
+}
+
+class EmbeddedStore implements HostStore {
+  readonly #level: Level;
+  /** One change at a time: each reads what it changes. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(level: Level) {
+    this.#level = level;
+  }
+
+  record(batch: RecordBatch): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      const key = `batch!${batch.source}`;
+      const window = admitBatch((await edit.get<BatchWindow>(key)) ?? EMPTY_WINDOW, batch.sequence);
+      if (window === undefined) return;
+      edit.put(key, window);
+      await edit.load(batch.observations.map(({ hostname }) => `host!${hostname}`));
+      const keys = batch.observations.map((observation) => evidenceKey(observation, edit));
+      await edit.load(keys);
+      for (const observation of batch.observations) await recordObservation(edit, observation);
+      for (const count of batch.rejections) await recordRejection(edit, count);
+    });
+  }
+
+  async *list(): AsyncGenerator<HostRecord> {
+    // Both ranges are in order of the hostname, so one pass over each is enough. The snapshot keeps them consistent.
+    const snapshot = this.#level.snapshot();
+    try {
+      const evidence = this.#level.iterator({ gte: 'evidence!', lt: 'evidence"', snapshot });
+      let next = await evidence.next();
+      for await (const [key, stored] of this.#level.iterator({ gte: 'host!', lt: 'host"', snapshot })) {
+        const name = key.slice('host!'.length);
+        const rows: EvidenceRow[] = [];
+        const prefix = `evidence!${name}!`;
+        for (; next?.[0].startsWith(prefix); next = await evidence.next()) rows.push(toRow(prefix, next));
+        yield toRecord(name as Hostname, (stored as StoredHost).core, readEvidence(rows)); // written by record() only
+      }
+      await evidence.close();
+    } finally {
+      await snapshot.close();
+    }
+  }
+
+  async get(hostname: Hostname): Promise<HostRecord | undefined> {
+    const stored = (await this.#level.get(`host!${hostname}`)) as StoredHost | undefined; // written by record() only
+    if (stored === undefined) return undefined;
+    const prefix = `evidence!${hostname}!`;
+    const entries = await this.#level.iterator({ gte: prefix, lt: `evidence!${hostname}"` }).all();
+    const rows = entries.map((entry) => toRow(prefix, entry));
+    return toRecord(hostname, stored.core, readEvidence(rows));
+  }
+
+  attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const { hostname, evidence, workload, attribution } of attributions) {
+        const from = `evidence!${hostname}!${pendingField(evidence)}`;
+        const usage = await edit.get<StoredUsage>(from);
+        const stored = await edit.get<StoredHost>(`host!${hostname}`);
+        if (usage === undefined || stored === undefined) continue;
+        edit.delete(from);
+        edit.put(`host!${hostname}`, { ...stored, pending: stored.pending - 1 });
+        await addUsage(edit, `evidence!${hostname}!${workloadField(workload, attribution)}`, toUsage(usage));
+      }
+    });
+  }
+
+  transition(transitions: readonly HostTransition[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const transition of transitions) {
+        const key = `host!${transition.hostname}`;
+        const stored = await edit.get<StoredHost>(key);
+        const core = stored === undefined ? undefined : applyTransition(stored.core, transition);
+        if (core !== undefined) edit.put(key, { ...stored, core });
+      }
+    });
+  }
+
+  async rejections(): Promise<readonly RejectionCount[]> {
+    // In order of the key, which is the order of the reason; written by record() only.
+    return (await this.#level.values({ gte: 'reject!', lt: 'reject"' }).all()) as RejectionCount[];
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    await this.#level.close();
+  }
+
+  #exclusive(change: (edit: Edit) => Promise<void>): Promise<void> {
+    const run = this.#last.then(async () => {
+      const edit = new Edit(this.#level);
+      await change(edit);
+      await edit.commit();
+    });
+    this.#last = run.catch(() => undefined); // the caller has the error; the next change must still run
+    return run.catch((err: unknown) => {
+      throw err instanceof HostStoreError
+        ? err
+        : new HostStoreError('HOST_STORE_UNAVAILABLE', 'embedded store failed', { cause: err });
+    });
+  }
+}
+
+/** Reads through to the database, keeps writes, and commits them in one durable batch. */
+class Edit {
+  readonly #level: Level;
+  readonly #values = new Map<string, unknown>();
+  readonly #changed = new Set<string>();
+
+  constructor(level: Level) {
+    this.#level = level;
+  }
+
+  /** Reads many keys at once, so that get() finds them here. */
+  async load(keys: readonly string[]): Promise<void> {
+    const missing = [...new Set(keys)].filter((key) => !this.#values.has(key));
+    const values = await this.#level.getMany(missing);
+    missing.forEach((key, index) => this.#values.set(key, values[index]));
+  }
+
+  async get<T>(key: string): Promise<T | undefined> {
+    if (!this.#values.has(key)) await this.load([key]);
+    return this.#values.get(key) as T | undefined; // each key prefix holds one type, see the table above
+  }
+
+  /** As get(), of a key that was loaded. */
+  peek<T>(key: string): T | undefined {
+    return this.#values.get(key) as T | undefined; // as get()
+  }
+
+  put(key: string, value: unknown): void {
+    this.#values.set(key, value);
+    this.#changed.add(key);
+  }
+
+  delete(key: string): void {
+    this.put(key, undefined);
+  }
+
+  async commit(): Promise<void> {
+    const changes = [...this.#changed].map((key): Change => {
+      const value = this.#values.get(key);
+      return value === undefined ? { type: 'del', key } : { type: 'put', key, value };
+    });
+    if (changes.length > 0) await this.#level.batch(changes, { sync: true });
+  }
+}
+
+type StoredUsage = readonly [firstSeenMs: number, lastSeenMs: number, lookups: number];
+
+function toUsage([firstSeenMs, lastSeenMs, lookups]: StoredUsage): Usage {
+  return { firstSeenMs, lastSeenMs, lookups };
+}
+
+function toRow(prefix: string, [key, value]: [string, unknown]): EvidenceRow {
+  return { field: key.slice(prefix.length), usage: toUsage(value as StoredUsage) }; // written by addUsage() only
+}
+
+function evidenceKey(observation: Observation, edit: Edit): string {
+  const { hostname, client, pod } = observation;
+  const slotMs = slotOf(observation, edit.peek<StoredHost>(`host!${hostname}`)?.pending ?? 0);
+  return `evidence!${hostname}!${pendingField({ client, slotMs, ...(pod === undefined ? {} : { pod }) })}`;
+}
+
+async function recordObservation(edit: Edit, observation: Observation): Promise<void> {
+  const key = `host!${observation.hostname}`;
+  const stored = edit.peek<StoredHost>(key);
+  const row = evidenceKey(observation, edit);
+  const isNew = (await edit.get(row)) === undefined;
+  await addUsage(edit, row, usageOf(observation));
+  edit.put(key, { core: mergeCore(stored?.core, observation), pending: (stored?.pending ?? 0) + (isNew ? 1 : 0) });
+}
+
+async function addUsage(edit: Edit, key: string, more: Usage): Promise<void> {
+  const known = await edit.get<StoredUsage>(key);
+  const { firstSeenMs, lastSeenMs, lookups } = mergeUsage(known === undefined ? undefined : toUsage(known), more);
+  edit.put(key, [firstSeenMs, lastSeenMs, lookups] satisfies StoredUsage);
+}
+
+async function recordRejection(edit: Edit, { reason, responses, examples }: RejectionCount): Promise<void> {
+  const key = `reject!${reason}`;
+  const known = await edit.get<RejectionCount>(key);
+  edit.put(key, {
+    reason: reason satisfies Rejection,
+    responses: (known?.responses ?? 0) + responses,
+    examples: mergeExamples(known?.examples ?? [], examples),
+  } satisfies RejectionCount);
+}

@@ -1,0 +1,22 @@
+export const HOST_STORE_ERROR_CODES = [
+  /** The store cannot be reached or does not answer in time; the same call may be made again. */
+  'HOST_STORE_UNAVAILABLE',
+  /** Another process has the embedded store's directory open. */
+  'HOST_STORE_LOCKED',
+  /** The store was written by another version of the schema. */
+  'HOST_STORE_SCHEMA',
+  /** What is stored cannot be read. */
+  'HOST_STORE_CORRUPT',
+  'HOST_STORE_CLOSED',
+] as const;
+export type HostStoreErrorCode = (typeof HOST_STORE_ERROR_CODES)[number];
+
+export class HostStoreError extends Error {
+  readonly code: HostStoreErrorCode;
+
+  constructor(code: HostStoreErrorCode, message: string, options?: { readonly cause: unknown }) {
+    super(message, options);
+    this.name = 'HostStoreError';
+    this.code = code;
+  }
+}

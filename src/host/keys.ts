@@ -1,0 +1,32 @@
+/**
+ * The keys in Redis. Everything of one host lies in one slot of a Redis cluster, by the hash tag in braces, and every
+ * script touches one shard only.
+ *
+ * ```
+ *   istio-discovery:1:{07}:host:<hostname>    hash, see lua/record.ts
+ *   istio-discovery:1:{07}:hosts              sorted set of hostnames, all with score 0, so in order of the name
+ *   istio-discovery:1:{07}:batch:<source>     string: sequences recorded, highest first; expires BATCH_TTL_SECONDS
+ *                                             after the source's last batch
+ *   istio-discovery:1:{00}:rejections         hash: <reason> responses; <reason>|examples names
+ * ```
+ * The number after the product is the version of this layout.
+ */
+const PREFIX = 'istio-discovery:1';
+export const SHARDS = 16;
+
+/** A source is not heard of again after this: a collector's is one life of a process. */
+export const BATCH_TTL_SECONDS = 30 * 86_400;
+
+const tag = (shard: number): string => `{${String(shard).padStart(2, '0')}}`;
+
+export const hostKey = (hostname: string): string => `${PREFIX}:${tag(shardOf(hostname))}:host:${hostname}`;
+export const indexKey = (shard: number): string => `${PREFIX}:${tag(shard)}:hosts`;
+export const batchKey = (shard: number, source: string): string => `${PREFIX}:${tag(shard)}:batch:${source}`;
+export const rejectionsKey = (): string => `${PREFIX}:${tag(0)}:rejections`;
+
+/** FNV-1a over the UTF-16 code units of the name (names are ASCII). */
+export function shardOf(hostname: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < hostname.length; i++) hash = Math.imul(hash ^ hostname.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % SHARDS;
+}

@@ -1,0 +1,163 @@
+import { HostStoreError } from '../host/host-store-error.js';
+import type { HostStore, RecordBatch } from '../host/host-store.js';
+import type { ObservationTable } from '../observation/observation-table.js';
+import type { Logger } from '../telemetry/logger.js';
+
+export interface RecorderOptions {
+  readonly table: ObservationTable;
+  readonly store: HostStore;
+  /** One life of one collector, or the content of one capture; see RecordBatch. */
+  readonly source: string;
+  readonly log: Logger;
+}
+
+export interface RecorderStatistics {
+  readonly batches: number;
+  readonly observations: number;
+  /** Calls of the store that failed; each was tried again. */
+  readonly failures: number;
+  /** Why the last call failed; undefined while all is well. */
+  readonly fault: string | undefined;
+}
+
+/** Most observations in a batch: a Redis script must not keep the server for long. */
+const MAX_BATCH_OBSERVATIONS = 500;
+const MIN_RETRY_MS = 100;
+const MAX_RETRY_MS = 5_000;
+
+/**
+ * Takes Observations out of the table and hands them to the store, one batch at a time and each until it is acknowledged.
+ * While the store is away nothing more is taken out: the table merges what comes in, in bounded memory.
+ */
+export class Recorder {
+  readonly #options: RecorderOptions;
+  readonly #unsent: RecordBatch[] = [];
+  #sequence = 0;
+  #running: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #statistics: RecorderStatistics = { batches: 0, observations: 0, failures: 0, fault: undefined };
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+  }
+
+  /** Flushes every `intervalMs` from now on. */
+  start(intervalMs: number): void {
+    this.#timer ??= setInterval(() => void this.#flushQuietly(), intervalMs);
+  }
+
+  statistics(): RecorderStatistics {
+    return this.#statistics;
+  }
+
+  /**
+   * Records what the table holds; tries again until the store takes it.
+   *
+   * @param options `final`: nothing more will come, so the table holds nothing back.
+   * @throws the store's last error when `signal` aborts first.
+   */
+  async flush(options: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
+    await this.#running?.catch(() => undefined); // its caller has the error
+    this.#running = this.#send(options);
+    try {
+      await this.#running;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Stops the timer and records what is left, for at most `timeoutMs`. */
+  async close(timeoutMs: number): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    try {
+      await this.flush({ final: true, signal: AbortSignal.timeout(timeoutMs) });
+    } catch (err) {
+      const lost = this.#unsent.reduce((sum, { observations }) => sum + observations.length, 0);
+      this.#options.log.error(
+        { err, observations: lost + this.#options.table.waiting() },
+        'observations lost at shutdown',
+      );
+    }
+  }
+
+  async #flushQuietly(): Promise<void> {
+    if (this.#running !== undefined) return; // still at it: the table merges meanwhile
+    try {
+      await this.flush({ final: false });
+    } catch (err) {
+      this.#options.log.error({ err }, 'flush failed');
+    }
+  }
+
+  async #send({ final, signal }: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
+    if (this.#unsent.length === 0) this.#take(final);
+    for (let batch = this.#unsent[0]; batch !== undefined; batch = this.#unsent[0]) {
+      await this.#sendOne(batch, signal);
+      this.#unsent.shift();
+      if (this.#unsent.length === 0 && final) this.#take(final); // what came in while the store was away
+    }
+  }
+
+  #take(final: boolean): void {
+    const { observations, rejections } = this.#options.table.drain({ final });
+    for (
+      let from = 0;
+      from < observations.length || (from === 0 && rejections.length > 0);
+      from += MAX_BATCH_OBSERVATIONS
+    ) {
+      this.#unsent.push({
+        source: this.#options.source,
+        sequence: ++this.#sequence,
+        observations: observations.slice(from, from + MAX_BATCH_OBSERVATIONS),
+        rejections: from === 0 ? rejections : [],
+      });
+    }
+  }
+
+  async #sendOne(batch: RecordBatch, signal: AbortSignal | undefined): Promise<void> {
+    for (let delayMs = MIN_RETRY_MS; ; delayMs = Math.min(delayMs * 2, MAX_RETRY_MS)) {
+      try {
+        await this.#options.store.record(batch);
+        this.#noteSuccess(batch);
+        return;
+      } catch (err) {
+        this.#noteFailure(err);
+        if (signal?.aborted === true || (err instanceof HostStoreError && err.code === 'HOST_STORE_CLOSED')) throw err;
+      }
+      await pause(delayMs * (0.5 + Math.random() / 2), signal);
+    }
+  }
+
+  #noteSuccess({ observations }: RecordBatch): void {
+    const before = this.#statistics;
+    if (before.fault !== undefined) this.#options.log.info({ failures: before.failures }, 'store is back');
+    this.#statistics = {
+      ...before,
+      batches: before.batches + 1,
+      observations: before.observations + observations.length,
+      fault: undefined,
+    };
+  }
+
+  #noteFailure(err: unknown): void {
+    const before = this.#statistics;
+    if (before.fault === undefined) this.#options.log.warn({ err }, 'store is away; observations merge in memory');
+    const fault = err instanceof Error ? err.message : String(err);
+    this.#statistics = { ...before, failures: before.failures + 1, fault };
+  }
+}
+
+/** Waits; ends early, without an error, when the signal aborts. */
+function pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, delayMs);
+    signal?.addEventListener('abort', done, { once: true });
+    if (signal?.aborted === true) done();
+  });
+}

@@ -1,0 +1,464 @@
+import { readMessage } from '../dns/message-reader.js';
+import { CLASS_IN, RecordType, ResponseCode } from '../dns/record-types.js';
+import { readAnswer, type Answer, type AnswerSettings } from './answer.js';
+import { AnswerScan } from './answer-scan.js';
+import { createClientTable } from './client-table.js';
+import { readNameFacts, type NameFacts } from './name-facts.js';
+import { createNameTable } from './name-table.js';
+import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation, type Origin } from './observation.js';
+import type { Rejection, RejectionCount } from './rejection.js';
+import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
+import { createWalkTable } from './walk-table.js';
+import { endOfQuestionName, finish, foldName, hashName, MAX_NAME_WORDS, mix } from './wire-name.js';
+
+export interface ObservationTableOptions extends AnswerSettings {
+  /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
+  readonly maxPairs: number;
+  /** Secret number, so that nobody can choose names that collide. */
+  readonly seed: number;
+  readonly origin: Origin;
+}
+
+/** One DNS response as it lies in a buffer; a length of 0 means absent. A DnstapView is one. */
+export interface ResponseView {
+  readonly buffer: Uint8Array;
+  readonly queryAddressStart: number;
+  readonly queryAddressLength: number;
+  readonly responseMessageStart: number;
+  readonly responseMessageLength: number;
+  readonly extraStart: number;
+  readonly extraLength: number;
+}
+
+export interface Drained {
+  readonly observations: readonly Observation[];
+  readonly rejections: readonly RejectionCount[];
+}
+
+/**
+ * Turns responses into Observations, merged per (client, host, evidence slot), without creating an object for a response
+ * like one seen before:
+ *
+ * ```
+ *  question name ─fold, hash─▶ name id ─┐
+ *  answer section ─scan─▶ signature ────┴─▶ verdict cache ─▶ host id ─┐
+ *                                             │ miss: decode, judge   ├─▶ row of (client, host): count, first, last
+ *  client address ────────▶ client id ────────────────────────────────┘
+ * ```
+ */
+export interface ObservationTable {
+  /** Takes one response. Never throws; the view is read only during the call. */
+  add(response: ResponseView, observedAtMs: number): void;
+  reject(reason: Rejection): void;
+  /** Takes out what has come since the last drain. `final`: nothing more will come, so nothing is held back. */
+  drain(options: { readonly final: boolean }): Drained;
+  /** Observations that wait for a drain, at least. */
+  waiting(): number;
+  statistics(): ObservationTableStatistics;
+}
+
+export interface ObservationTableStatistics {
+  readonly responses: number;
+  readonly rejected: ReadonlyMap<Rejection, number>;
+  /** Times that a table was full and all started afresh. */
+  readonly resets: number;
+  /** Rows that grew beyond their evidence slot because nobody drained. */
+  readonly coalesced: number;
+  /** Observations that were dropped because nobody drained. */
+  readonly lost: number;
+}
+
+const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
+const TRUNCATED = 0x02; // TC, in the third octet
+
+const VERDICT_SLOTS = 65_536;
+const FAILURE_SLOTS = 16_384;
+const MAX_READY = 65_536; // beyond this, rows grow beyond their slot instead of being put aside
+/** A and AAAA of one look-up come together; what comes later is another look-up. */
+const PAIRING_MS = 5_000;
+/** How long an answer without an address waits for one of the other family before it counts as `no-address`. */
+const NO_ADDRESS_MS = 5_000;
+
+interface Host {
+  readonly hostname: Answer['hostname'];
+  addresses: readonly string[];
+  cnames: readonly string[];
+}
+
+export function createObservationTable(options: ObservationTableOptions): ObservationTable {
+  const { seed, maxPairs } = options;
+  const names = createNameTable(maxPairs);
+  const clients = createClientTable(Math.min(maxPairs, 65_536), seed);
+  const walks = createWalkTable();
+  const rejections = createRejectionCounter();
+  const answer = new AnswerScan(seed);
+  const question = new Int32Array(MAX_NAME_WORDS);
+
+  // Per name
+  const facts: NameFacts[] = [];
+  const answered = new Uint8Array(maxPairs); // 1: an address was seen, so an empty answer is only the other family's
+  const empty = new Int32Array(maxPairs); // empty answers that wait for an address
+  const emptyAtMs = new Float64Array(maxPairs);
+  let emptyNames: number[] = [];
+
+  // Verdicts by (name, signature), and facts of names that have failed, by hash: both direct-mapped.
+  const verdictName = new Int32Array(VERDICT_SLOTS); // name id + 1
+  const verdictSignature = new Int32Array(VERDICT_SLOTS);
+  const verdictHost = new Int32Array(VERDICT_SLOTS); // host id, or -1 - reason
+  const failureHash = new Int32Array(FAILURE_SLOTS);
+  const failureFacts: (NameFacts | undefined)[] = Array.from({ length: FAILURE_SLOTS });
+
+  // Per host
+  const hosts: Host[] = [];
+  const hostIds = new Map<string, number>();
+  const minTtl = new Int32Array(maxPairs);
+  const maxTtl = new Int32Array(maxPairs);
+
+  // Per (client, host): open addressing over rows
+  const rowMask = 2 ** Math.ceil(Math.log2(maxPairs * 2)) - 1;
+  const rowSlots = new Int32Array(rowMask + 1); // row + 1
+  const rowClient = new Int32Array(maxPairs);
+  const rowHost = new Int32Array(maxPairs);
+  const rowFirstMs = new Float64Array(maxPairs);
+  const rowLastMs = new Float64Array(maxPairs);
+  const rowLookups = new Int32Array(maxPairs); // since the last drain; 0: the row is clean
+  const rowBalance = new Int32Array(maxPairs); // A answers less AAAA answers that are not paired yet
+  const rowBalanceMs = new Float64Array(maxPairs);
+  const rowExtra = new Int32Array(maxPairs); // hash of the in-band metadata
+  const rowPods: (Observation['pod'] | undefined)[] = [];
+  const dirty = new Int32Array(maxPairs);
+  let rowCount = 0;
+  let dirtyCount = 0;
+
+  let ready: Observation[] = [];
+  let latestMs = 0;
+  let responses = 0;
+  let resets = 0;
+  let coalesced = 0;
+  let lost = 0;
+
+  // The response at hand. Variables of the closure and not an object: nothing is created for a response.
+  let response: ResponseView;
+  let bytes: Uint8Array;
+  let start = 0;
+  let end = 0;
+  let nameEnd = 0;
+  let nameHash = 0;
+  let atMs = 0;
+
+  function add(next: ResponseView, observedAtMs: number): void {
+    responses++;
+    response = next;
+    bytes = next.buffer;
+    start = next.responseMessageStart;
+    end = start + next.responseMessageLength;
+    atMs = observedAtMs;
+    if (atMs > latestMs) latestMs = atMs;
+    const fault = readQuestion();
+    if (fault !== undefined) return reject(fault);
+    const type = uint16(bytes, nameEnd);
+    if (type !== RecordType.A && type !== RecordType.AAAA) return rejectName('record-type');
+    const rcode = (bytes[start + 3] as number) & 0xf;
+    if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A);
+    else addFailure(rcode);
+  }
+
+  /** Checks header and question; sets `nameEnd`, `nameHash` and the folded name in `question`. */
+  function readQuestion(): Rejection | undefined {
+    if (start === end) return 'not-full';
+    if (end - start < HEADER_OCTETS) return 'malformed';
+    // QR set, opcode QUERY, one question (RFC 1035 section 4.1.1).
+    const isAnswer = ((bytes[start + 2] as number) & 0xf8) === 0x80;
+    if (!isAnswer || bytes[start + 4] !== 0 || bytes[start + 5] !== 1) return 'not-an-answer';
+    nameEnd = endOfQuestionName(bytes, start, end);
+    if (nameEnd < 0 || nameEnd + 4 > end) return 'malformed';
+    if (uint16(bytes, nameEnd + 2) !== CLASS_IN) return 'not-an-answer';
+    foldName(bytes, start + HEADER_OCTETS, nameEnd, question);
+    // Without the root label, so that a name has the same hash as a prefix of another.
+    nameHash = hashName(question, 0, nameEnd - start - HEADER_OCTETS - 1, seed);
+    return undefined;
+  }
+
+  function readFacts(): NameFacts {
+    return readNameFacts(bytes, start, nameEnd, question, { settings: options, seed });
+  }
+
+  function rejectName(reason: Rejection, known?: NameFacts): void {
+    const index = REJECTION_INDEX[reason];
+    if (rejections.count(index, 1, nameHash)) rejections.addExample(index, nameHash, (known ?? readFacts()).text);
+  }
+
+  function addAnswer(isA: boolean): void {
+    const client = clients.idOf(bytes, response.queryAddressStart, response.queryAddressLength);
+    const name = names.idOf(question, nameEnd - start - HEADER_OCTETS, nameHash);
+    if (client < 0 || name < 0) return startAfresh(isA);
+    const known = (facts[name] ??= readFacts());
+    answer.scan(bytes, nameEnd + 4, end, uint16(bytes, start + 6));
+    if (answer.addresses === 0) return addEmpty(name, client, known);
+
+    const host = verdictOf(name);
+    if (host < 0) return rejectName(REJECTIONS_BY_INDEX[-1 - host] as Rejection, known);
+    if (hasWalked(client, known)) return rejectName('search-expansion', known);
+    const row = rowOf(client, host);
+    if (row < 0) return startAfresh(isA);
+    answered[name] = 1;
+    if (answer.minTtlSeconds < (minTtl[host] as number)) minTtl[host] = answer.minTtlSeconds;
+    if (answer.maxTtlSeconds > (maxTtl[host] as number)) maxTtl[host] = answer.maxTtlSeconds;
+    addLookup(row, isA);
+  }
+
+  /** A table is full: all start afresh, and the response at hand, which then fits, is taken again. */
+  function startAfresh(isA: boolean): void {
+    reset();
+    addAnswer(isA);
+  }
+
+  function hasWalked(client: number, { expands }: NameFacts): boolean {
+    return expands.length > 0 && expands.some((prefix) => walks.hasWalked(client, prefix, atMs));
+  }
+
+  function noteWalk(client: number, { walked }: NameFacts): void {
+    for (let i = 0; i < walked.length; i++) walks.note(client, walked[i] as number, atMs);
+  }
+
+  /** Names that do not exist are not kept: a flood of them must not push out what is known of others. */
+  function addFailure(rcode: number): void {
+    const slot = nameHash & (FAILURE_SLOTS - 1);
+    let known = failureHash[slot] === nameHash ? failureFacts[slot] : undefined;
+    if (known === undefined) {
+      known = readFacts();
+      failureHash[slot] = nameHash;
+      failureFacts[slot] = known;
+    }
+    const client = clients.idOf(bytes, response.queryAddressStart, response.queryAddressLength);
+    const isStep = rcode === ResponseCode.NXDOMAIN && client >= 0;
+    const expands = isStep && hasWalked(client, known);
+    if (isStep) noteWalk(client, known);
+    rejectName(expands ? 'search-expansion' : failureOf(known, rcode), known);
+  }
+
+  /** NOERROR without an address: the other family may have one, and then nothing was missing. */
+  function addEmpty(name: number, client: number, known: NameFacts): void {
+    if (known.scope.kind === 'rejected') return rejectName(known.scope.rejection, known);
+    if (known.scope.kind === 'cluster') return rejectName('internal', known);
+    if (((bytes[start + 2] as number) & TRUNCATED) !== 0) return rejectName('truncated', known);
+    noteWalk(client, known); // glibc goes on to the next suffix after NODATA as well
+    if (empty[name] === 0) emptyNames.push(name);
+    empty[name] = (empty[name] as number) + 1;
+    emptyAtMs[name] = atMs;
+  }
+
+  function verdictOf(name: number): number {
+    const { signature } = answer;
+    const slot = finish(nameHash ^ signature) & (VERDICT_SLOTS - 1);
+    if (verdictName[slot] === name + 1 && verdictSignature[slot] === signature) return verdictHost[slot] as number;
+    const host = judge();
+    verdictName[slot] = name + 1;
+    verdictSignature[slot] = signature;
+    verdictHost[slot] = host;
+    return host;
+  }
+
+  /** The slow path: decodes the answer. Returns a host id, or -1 - reason. */
+  function judge(): number {
+    const message = readMessage(bytes, start, end);
+    if ('fault' in message) return -1 - REJECTION_INDEX.malformed;
+    const result = readAnswer(message, options);
+    if ('rejection' in result) return -1 - REJECTION_INDEX[result.rejection];
+    const known = hostIds.get(result.hostname);
+    const id = known ?? hosts.length;
+    if (known === undefined) {
+      hostIds.set(result.hostname, id);
+      minTtl[id] = 0x7fffffff;
+      maxTtl[id] = 0;
+    }
+    const before = hosts[id]?.addresses ?? [];
+    const fresh = result.addresses.filter((address) => !before.includes(address));
+    // The newest addresses stay: a CDN rotates through more than are kept.
+    hosts[id] = {
+      hostname: result.hostname,
+      addresses: [...before, ...fresh].slice(-MAX_ADDRESSES),
+      cnames: result.cnames,
+    };
+    return id;
+  }
+
+  function addLookup(row: number, isA: boolean): void {
+    if (response.extraLength > 0) noteExtra(row);
+    if ((rowLookups[row] as number) > 0 && slotOf(rowFirstMs[row] as number) !== slotOf(atMs)) putAside(row);
+    const isNew = isNewLookup(row, isA);
+    if (rowLookups[row] === 0) {
+      if (!isNew) return; // the other half of a look-up that was drained already
+      if (dirtyCount === maxPairs) compactDirty();
+      dirty[dirtyCount++] = row;
+      rowFirstMs[row] = atMs;
+      rowLastMs[row] = atMs;
+    } else {
+      if (atMs < (rowFirstMs[row] as number)) rowFirstMs[row] = atMs;
+      if (atMs > (rowLastMs[row] as number)) rowLastMs[row] = atMs;
+    }
+    if (isNew) rowLookups[row] = (rowLookups[row] as number) + 1;
+  }
+
+  /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
+  function isNewLookup(row: number, isA: boolean): boolean {
+    const isStale = Math.abs(atMs - (rowBalanceMs[row] as number)) > PAIRING_MS;
+    const balance = isStale ? 0 : (rowBalance[row] as number);
+    rowBalance[row] = isA ? balance + 1 : balance - 1;
+    rowBalanceMs[row] = atMs;
+    return isA ? balance >= 0 : balance <= 0;
+  }
+
+  function rowOf(client: number, host: number): number {
+    let slot = finish(mix(mix(seed, client), host)) & rowMask;
+    for (;;) {
+      const row = (rowSlots[slot] as number) - 1; // slot is masked
+      if (row < 0) break;
+      if (rowHost[row] === host && rowClient[row] === client) return row;
+      slot = (slot + 1) & rowMask;
+    }
+    if (rowCount === maxPairs) return -1;
+    rowSlots[slot] = rowCount + 1;
+    rowClient[rowCount] = client;
+    rowHost[rowCount] = host;
+    rowLookups[rowCount] = 0;
+    rowBalance[rowCount] = 0;
+    rowExtra[rowCount] = 0;
+    rowPods[rowCount] = undefined;
+    return rowCount++;
+  }
+
+  function noteExtra(row: number): void {
+    const { extraStart } = response;
+    const extraEnd = extraStart + response.extraLength;
+    let hash = seed;
+    for (let i = extraStart; i < extraEnd; i++) hash = mix(hash, bytes[i] as number);
+    hash = finish(hash) | 1; // 0: none yet
+    if (rowExtra[row] === hash) return;
+    // Another pod behind the same address: what was counted belongs to the one before.
+    if ((rowLookups[row] as number) > 0) putAside(row);
+    rowExtra[row] = hash;
+    rowPods[row] = parsePod(bytes, extraStart, extraEnd);
+  }
+
+  /** Ends a row's evidence slot. Without a drain for long, rows grow beyond it: bounded memory goes before exact times. */
+  function putAside(row: number): void {
+    if (ready.length >= MAX_READY) {
+      coalesced++;
+      return;
+    }
+    ready.push(observationOf(row));
+    rowLookups[row] = 0; // the row stays in `dirty`, where a clean row is passed over
+  }
+
+  function compactDirty(): void {
+    const rows = [...new Set(dirty.subarray(0, dirtyCount))].filter((row) => rowLookups[row] !== 0);
+    dirty.set(rows);
+    dirtyCount = rows.length;
+  }
+
+  function observationOf(row: number): Observation {
+    const id = rowHost[row] as number;
+    const host = hosts[id] as Host; // rows are made for known hosts only
+    const pod = rowPods[row];
+    return {
+      hostname: host.hostname,
+      client: clients.text(rowClient[row] as number),
+      ...(pod === undefined ? {} : { pod }),
+      addresses: host.addresses.toSorted(),
+      ttlSeconds: { min: minTtl[id] as number, max: maxTtl[id] as number },
+      cnames: host.cnames,
+      firstObservedAtMs: rowFirstMs[row] as number,
+      lastObservedAtMs: rowLastMs[row] as number,
+      lookups: rowLookups[row] as number,
+      origin: options.origin,
+    };
+  }
+
+  function drainRows(): readonly Observation[] {
+    const drained = ready;
+    ready = [];
+    for (let i = 0; i < dirtyCount; i++) {
+      const row = dirty[i] as number;
+      if (rowLookups[row] === 0) continue;
+      drained.push(observationOf(row));
+      rowLookups[row] = 0;
+    }
+    dirtyCount = 0;
+    return drained;
+  }
+
+  function settleEmpty(isFinal: boolean): void {
+    emptyNames = emptyNames.filter((name) => {
+      const isDue = isFinal || answered[name] === 1 || latestMs - (emptyAtMs[name] as number) > NO_ADDRESS_MS;
+      if (!isDue) return true;
+      const index = REJECTION_INDEX['no-address'];
+      const isExample = answered[name] === 0 && rejections.count(index, empty[name] as number, name);
+      if (isExample) rejections.addExample(index, name, facts[name]?.text ?? '');
+      empty[name] = 0;
+      return false;
+    });
+  }
+
+  /** Starts all tables afresh when one is full. Counts go to `ready`; only caches are lost. */
+  function reset(): void {
+    resets++;
+    settleEmpty(true);
+    ready = [...drainRows()];
+    if (ready.length > MAX_READY) lost += ready.splice(MAX_READY).length;
+    names.clear();
+    clients.clear();
+    walks.clear();
+    facts.length = 0;
+    answered.fill(0);
+    verdictName.fill(0);
+    hosts.length = 0;
+    hostIds.clear();
+    rowSlots.fill(0);
+    rowPods.length = 0;
+    rowCount = 0;
+  }
+
+  function reject(reason: Rejection): void {
+    rejections.count(REJECTION_INDEX[reason], 1, 0);
+  }
+
+  return {
+    add,
+    reject,
+    drain({ final }) {
+      settleEmpty(final);
+      return { observations: drainRows(), rejections: rejections.drain() };
+    },
+    waiting: () => ready.length + dirtyCount,
+    statistics: () => ({ responses, rejected: rejections.totals(), resets, coalesced, lost }),
+  };
+}
+
+/** A step of a search walk or a name of the cluster keeps that reason whatever the response code. */
+function failureOf(known: NameFacts, rcode: number): Rejection {
+  if (known.scope.kind !== 'external') return known.scope.rejection;
+  if (rcode === ResponseCode.NXDOMAIN) return 'nxdomain';
+  if (rcode === ResponseCode.SERVFAIL) return 'server-failure';
+  return rcode === ResponseCode.REFUSED ? 'refused' : 'other-rcode';
+}
+
+function slotOf(timeMs: number): number {
+  return Math.floor(timeMs / EVIDENCE_SLOT_MS);
+}
+
+const decoder = new TextDecoder();
+
+/** `extra "{/kubernetes/client-namespace} {/kubernetes/client-pod-name}"`; CoreDNS writes `-` for what it does not know. */
+function parsePod(bytes: Uint8Array, start: number, end: number): Observation['pod'] | undefined {
+  const words = decoder.decode(bytes.subarray(start, end)).trim().split(/\s+/);
+  const [namespace, name] = words;
+  if (words.length !== 2 || namespace === undefined || name === undefined) return undefined;
+  return [namespace, name].every((word) => NAME.test(word)) ? { namespace, name } : undefined;
+}
+
+const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/; // RFC 1123 subdomain; `-` alone is no match
+
+function uint16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number); // inside the message: the caller has checked
+}

@@ -1,0 +1,87 @@
+/**
+ * Question names as 32-bit words, for the hot path: no string is made of a name that is known already.
+ *
+ * ```
+ *   wire octets   03 'A' 'P' 'I' | 07 'E' 'x' 'a' | 'm' 'p' 'l' 'e' | 03 'c' 'o' 'm' | 00
+ *   words         03 'a' 'p' 'i' | 07 'e' 'x' 'a' | 'm' 'p' 'l' 'e' | 03 'c' 'o' 'm' | 00 00 00 00
+ * ```
+ * Little-endian, ASCII letters folded to lower case (RFC 4343), padded with zeros. Label lengths are below 'A'.
+ */
+
+const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
+const MAX_NAME_OCTETS = 255; // RFC 1035 section 2.3.4
+const MAX_LABEL_OCTETS = 63;
+
+/** Words that hold the longest name. */
+export const MAX_NAME_WORDS = (MAX_NAME_OCTETS + 1) / 4;
+
+/** Offset just after the question name that starts right behind the header; -1 when it is no uncompressed name. */
+export function endOfQuestionName(bytes: Uint8Array, start: number, end: number): number {
+  const limit = Math.min(end, start + HEADER_OCTETS + MAX_NAME_OCTETS);
+  let position = start + HEADER_OCTETS;
+  while (position < limit) {
+    const length = bytes[position] as number; // position < limit <= end
+    if (length === 0) return position + 1;
+    if (length > MAX_LABEL_OCTETS) return -1;
+    position += length + 1;
+  }
+  return -1;
+}
+
+/** Folds `[start, end)` into `words`; returns the number of words. */
+export function foldName(bytes: Uint8Array, start: number, end: number, words: Int32Array): number {
+  let count = 0;
+  let position = start;
+  for (; position + 4 <= end; position += 4) {
+    // Inside [start, end), which the caller has checked against the buffer.
+    words[count++] = foldWord(
+      (bytes[position] as number) |
+        ((bytes[position + 1] as number) << 8) |
+        ((bytes[position + 2] as number) << 16) |
+        ((bytes[position + 3] as number) << 24),
+    );
+  }
+  if (position < end) {
+    let tail = bytes[position] as number;
+    if (position + 1 < end) tail |= (bytes[position + 1] as number) << 8;
+    if (position + 2 < end) tail |= (bytes[position + 2] as number) << 16;
+    words[count++] = foldWord(tail);
+  }
+  return count;
+}
+
+/** Lower-cases the ASCII capitals among the four octets of a word, without a branch. */
+function foldWord(word: number): number {
+  const low = word & 0x7f7f7f7f;
+  const pastZ = (low + 0x25252525) | 0; // high bit set where the octet is above 'Z' (0x5a)
+  const fromA = (low + 0x3f3f3f3f) | 0; // high bit set where the octet is 'A' (0x41) or above
+  const capital = ~word & 0x80808080 & (fromA ^ pastZ);
+  return word | (capital >>> 2);
+}
+
+/** Hash of the first `octets` octets of a folded name: the same for a name and for that name as a prefix of another. */
+export function hashName(words: Int32Array, offset: number, octets: number, seed: number): number {
+  let hash = seed ^ octets;
+  const whole = octets >> 2;
+  for (let i = 0; i < whole; i++) hash = mix(hash, words[offset + i] as number);
+  const rest = octets & 3;
+  if (rest !== 0) hash = mix(hash, (words[offset + whole] as number) & ((1 << (rest * 8)) - 1));
+  return finish(hash);
+}
+
+/** One step of a multiplicative hash over words (the constants are those of MurmurHash3, public domain). */
+export function mix(hash: number, word: number): number {
+  let k = Math.imul(word, 0xcc9e2d51);
+  k = (k << 15) | (k >>> 17);
+  const h = hash ^ Math.imul(k, 0x1b873593);
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+/** Spreads the entropy of the last words over all bits; the tables use the low ones. */
+export function finish(hash: number): number {
+  let h = hash ^ (hash >>> 16);
+  h = Math.imul(h, 0x85ebca6b);
+  h ^= h >>> 13;
+  h = Math.imul(h, 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}

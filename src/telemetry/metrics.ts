@@ -1,0 +1,52 @@
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+
+/**
+ * The metrics of one process. Names are `istio_discovery_<folder>_<what>_<unit>[_total]`; labels come from closed sets,
+ * never a hostname, an address or a message.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** A counter that is counted elsewhere already: `read` is asked at each scrape, so the hot path knows no metric. */
+  counter<L extends string>(
+    name: string,
+    help: string,
+    label: L | undefined,
+    read: () => ReadonlyMap<string, number>,
+  ): void {
+    const counter = new Counter({
+      name: `istio_discovery_${name}`,
+      help,
+      labelNames: label === undefined ? [] : [label],
+      registers: [this.#registry],
+      collect: () => {
+        counter.reset();
+        for (const [value, count] of read()) {
+          if (label === undefined) counter.inc(count);
+          // A computed key of type L widens to string; the label is L by the constructor above.
+          else counter.inc({ [label]: value } as Record<L, string>, count);
+        }
+      },
+    });
+  }
+
+  gauge(name: string, help: string, read: () => number): void {
+    const gauge: Gauge = new Gauge({
+      name: `istio_discovery_${name}`,
+      help,
+      registers: [this.#registry],
+      collect: () => gauge.set(read()),
+    });
+  }
+
+  readonly contentType = Registry.PROMETHEUS_CONTENT_TYPE;
+
+  /** All metrics in the Prometheus text format. */
+  text(): Promise<string> {
+    return this.#registry.metrics();
+  }
+}
