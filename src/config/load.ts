@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { configurationSchema, type Configuration } from './schema.js';
 import { ENVIRONMENT_PREFIX, SETTINGS, type Setting } from './settings.js';
@@ -37,6 +39,21 @@ export interface ConfigurationSources {
   readonly file?: string | undefined;
 }
 
+/** The environment of this process: the only place that reads it. */
+export function processEnvironment(): ConfigurationSources['environment'] {
+  return process.env;
+}
+
+/** Where the embedded store is kept unless told: the user's state directory (XDG Base Directory Specification). */
+export function defaultStateDirectory(environment: ConfigurationSources['environment']): string {
+  const base = environment['XDG_STATE_HOME'];
+  const state = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.local', 'state');
+  return join(state, 'istio-discovery');
+}
+
+/** Not a setting itself, but where settings come from: `--config` as an environment variable. */
+const FILE_VARIABLE = 'ISTIO_DISCOVERY_CONFIG';
+
 interface Given {
   readonly setting: Setting;
   readonly value: unknown;
@@ -52,7 +69,7 @@ export function loadConfiguration(sources: ConfigurationSources): Configuration 
   const problems: ConfigurationProblem[] = [];
   const given = new Map<string, Given>();
   const sequence = [
-    ...fromFile(sources.file, problems),
+    ...fromFile(sources.file ?? sources.environment[FILE_VARIABLE], problems),
     ...fromEnvironment(sources.environment, problems),
     ...fromFlags(sources.flags),
   ];
@@ -101,7 +118,7 @@ function fromEnvironment(environment: ConfigurationSources['environment'], probl
     const setting = byName.get(name);
     if (setting !== undefined) {
       given.push({ setting, value: convert(setting, value), from: `environment ${name}` });
-    } else if (!SERVICE_LINK.test(name)) {
+    } else if (name !== FILE_VARIABLE && !SERVICE_LINK.test(name)) {
       problems.push(unknown(name, value, `environment ${name}`, [...byName.keys()]));
     }
   }

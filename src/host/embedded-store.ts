@@ -59,7 +59,7 @@ export async function openEmbeddedStore(directory: string): Promise<HostStore> {
 
 function openError(directory: string, err: unknown): HostStoreError {
   const cause: unknown = err instanceof Error ? err.cause : undefined;
-  const code: unknown = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const code: unknown = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
   if (code === 'LEVEL_LOCKED') {
     return new HostStoreError('HOST_STORE_LOCKED', `${directory} is in use by another process`, { cause: err });
   }

@@ -50,10 +50,10 @@ export function openRedisStore(options: RedisStoreOptions): HostStore {
 }
 
 interface Scripts {
-  record(keys: number, ...args: (string | number)[]): ChainableCommander;
-  reject(keys: number, ...args: (string | number)[]): ChainableCommander;
-  attribute(keys: number, ...args: (string | number)[]): ChainableCommander;
-  transition(keys: number, ...args: (string | number)[]): ChainableCommander;
+  recordObservations(keys: number, ...args: (string | number)[]): ChainableCommander;
+  countRejections(keys: number, ...args: (string | number)[]): ChainableCommander;
+  attributeEvidence(keys: number, ...args: (string | number)[]): ChainableCommander;
+  transitionHost(keys: number, ...args: (string | number)[]): ChainableCommander;
 }
 
 class RedisStore implements HostStore {
@@ -61,10 +61,10 @@ class RedisStore implements HostStore {
 
   constructor(client: Redis) {
     this.#client = client;
-    client.defineCommand('record', { lua: RECORD });
-    client.defineCommand('reject', { lua: REJECT });
-    client.defineCommand('attribute', { lua: ATTRIBUTE });
-    client.defineCommand('transition', { lua: TRANSITION });
+    client.defineCommand('recordObservations', { lua: RECORD });
+    client.defineCommand('countRejections', { lua: REJECT });
+    client.defineCommand('attributeEvidence', { lua: ATTRIBUTE });
+    client.defineCommand('transitionHost', { lua: TRANSITION });
   }
 
   async record({ source, sequence, observations, rejections }: RecordBatch): Promise<void> {
@@ -72,12 +72,19 @@ class RedisStore implements HostStore {
     await this.#run((pipeline) => {
       for (const [shard, group] of shards) {
         const keys = [batchKey(shard, source), indexKey(shard), ...group.map(({ hostname }) => hostKey(hostname))];
-        pipeline.record(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, ...group.flatMap(toArguments));
+        pipeline.recordObservations(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, ...group.flatMap(toArguments));
       }
       if (rejections.length === 0) return;
       const counts = rejections.flatMap(({ reason, responses, examples }) => [reason, responses, examples.join(' ')]);
       // A key of its own: the same sequence is recorded for hosts and for rejections.
-      pipeline.reject(2, batchKey(0, `${source}:rejections`), rejectionsKey(), sequence, BATCH_TTL_SECONDS, ...counts);
+      pipeline.countRejections(
+        2,
+        batchKey(0, `${source}:rejections`),
+        rejectionsKey(),
+        sequence,
+        BATCH_TTL_SECONDS,
+        ...counts,
+      );
     });
   }
 
@@ -119,7 +126,7 @@ class RedisStore implements HostStore {
   async attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
     await this.#run((pipeline) => {
       for (const { hostname, evidence, workload, attribution } of attributions) {
-        pipeline.attribute(1, hostKey(hostname), pendingField(evidence), workloadField(workload, attribution));
+        pipeline.attributeEvidence(1, hostKey(hostname), pendingField(evidence), workloadField(workload, attribution));
       }
     });
   }
@@ -128,7 +135,7 @@ class RedisStore implements HostStore {
     await this.#run((pipeline) => {
       for (const { hostname, from, to, reason, atMs } of transitions) {
         const line = JSON.stringify({ state: to, reason, atMs } satisfies Transition);
-        pipeline.transition(1, hostKey(hostname), from, to, line);
+        pipeline.transitionHost(1, hostKey(hostname), from, to, line);
       }
     });
   }

@@ -46,6 +46,11 @@ export class Recorder {
     this.#timer ??= setInterval(() => void this.#flushQuietly(), intervalMs);
   }
 
+  /** Batches that wait to be sent or are under way. */
+  get unsent(): number {
+    return this.#unsent.length;
+  }
+
   statistics(): RecorderStatistics {
     return this.#statistics;
   }
@@ -64,6 +69,14 @@ export class Recorder {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /**
+   * Makes batches of what the table holds now; they go out with the next flush. For a replay, whose batches must not
+   * depend on how fast the store is.
+   */
+  cut(): void {
+    this.#take(false);
   }
 
   /** Stops the timer and records what is left, for at most `timeoutMs`. */

@@ -65,12 +65,13 @@ export function canBeSearchDomain(suffix: string): boolean {
 }
 
 /**
- * `api.example.com.shop.svc.cluster.local`, `api.example.com.svc.cluster.local`, `api.example.com.cluster.local`: names
- * of Services have one label before the namespace (two with an endpoint's name, then the last is no public suffix).
+ * `api.example.com.shop.svc.cluster.local`, `api.example.com.svc.cluster.local`, `api.example.com.cluster.local`. Names
+ * of Services have one label before the namespace: `redis.shop.svc.cluster.local` is one, though `shop` is a public suffix.
  */
 function isClusterExpansion(name: string, { clusterDomain }: ScopeSettings): boolean {
   const rest = name.slice(0, -clusterDomain.length - 1);
   if (!rest.endsWith('.svc')) return isGlobalName(rest);
   const inServices = rest.slice(0, -'.svc'.length);
-  return isGlobalName(inServices) || isGlobalName(inServices.slice(0, Math.max(0, inServices.lastIndexOf('.'))));
+  const isService = inServices.split('.').length <= 2;
+  return !isService && (isGlobalName(inServices) || isGlobalName(inServices.slice(0, inServices.lastIndexOf('.'))));
 }

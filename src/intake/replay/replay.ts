@@ -1,8 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { readFrameStreamFile } from 'dnstap-ts';
 import type { HostStore } from '../../host/host-store.js';
-import { createObservationTable, type ObservationTableOptions } from '../../observation/observation-table.js';
+import {
+  createObservationTable,
+  type ObservationTable,
+  type ObservationTableOptions,
+} from '../../observation/observation-table.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { createFrameIntake } from '../frame-intake.js';
 import { Recorder } from '../recorder.js';
@@ -14,6 +19,9 @@ export interface ReplayOptions {
   readonly log: Logger;
   readonly signal?: AbortSignal;
 }
+
+/** Observations after which batches are made, at the same places whenever the capture is read. */
+const CUT_OBSERVATIONS = 5_000;
 
 export interface ReplaySummary {
   readonly frames: number;
@@ -43,14 +51,29 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
     log: options.log,
   });
   const clock = new CaptureClock();
-  const intake = createFrameIntake(
-    { ...table, add: (view, atMs) => table.add(view, clock.note(atMs)) },
-    () => clock.nowMs,
-  );
+  const add: ObservationTable['add'] = (view, atMs) => {
+    table.add(view, clock.note(atMs));
+    if (table.waiting() >= CUT_OBSERVATIONS) recorder.cut();
+  };
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const summary = await readFrameStreamFile(options.file, { onFrame: intake, ...signal });
+  const summary = await readFrameStreamFile(Readable.from(paced(options.file, recorder, signal)), {
+    onFrame: createFrameIntake({ ...table, add }, () => clock.nowMs),
+    ...signal,
+  });
   await recorder.flush({ final: true, ...signal });
   return { frames: summary.frames, ...clock.range(), truncatedBytes: summary.truncatedBytes };
+}
+
+/** The file's bytes, no faster than the store takes what they teach. */
+async function* paced(
+  file: string,
+  recorder: Recorder,
+  signal: { readonly signal?: AbortSignal },
+): AsyncGenerator<Buffer> {
+  for await (const chunk of createReadStream(file)) {
+    yield chunk as Buffer; // no encoding was set
+    if (recorder.unsent > 0) await recorder.flush({ final: false, ...signal });
+  }
 }
 
 /** The time of the capture: the latest seen so far. */

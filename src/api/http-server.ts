@@ -1,0 +1,78 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Health } from '../telemetry/health.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Metrics } from '../telemetry/metrics.js';
+
+export interface HttpServerOptions {
+  /** `host:port`; `:port` is every address. */
+  readonly address: string;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/**
+ * `/livez` (the process answers), `/readyz` (503 with the components that are not ready, a line each) and `/metrics`
+ * (Prometheus text).
+ */
+export class HttpServer {
+  readonly #options: HttpServerOptions;
+  readonly #server: Server;
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options;
+    this.#server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
+      this.#answer(request, response).catch((err: unknown) => {
+        options.log.error({ err, url: request.url }, 'request failed');
+        response.destroy();
+      });
+    });
+  }
+
+  async listen(): Promise<void> {
+    const separator = this.#options.address.lastIndexOf(':');
+    const host = this.#options.address.slice(0, separator).replace(/^\[|\]$/g, '');
+    const port = Number(this.#options.address.slice(separator + 1));
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(host === '' ? { port } : { host, port }, resolve);
+    });
+    this.#options.log.info({ address: this.address }, 'listening for HTTP');
+  }
+
+  /** The address with its real port, after {@link listen}. */
+  get address(): string {
+    const { address, port, family } = this.#server.address() as AddressInfo; // a TCP server that listens
+    return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'only GET\n');
+    if (path === '/livez') return send(response, 200, 'ok\n');
+    if (path === '/readyz') return this.#answerReady(response);
+    if (path === '/metrics') {
+      const { metrics } = this.#options;
+      return send(response, 200, await metrics.text(), metrics.contentType);
+    }
+    return send(response, 404, 'paths: /livez, /readyz, /metrics\n');
+  }
+
+  #answerReady(response: ServerResponse): void {
+    const reasons = [...this.#options.health.notReady()].map(([component, reason]) => `${component}: ${reason}\n`);
+    send(response, reasons.length === 0 ? 200 : 503, reasons.length === 0 ? 'ok\n' : reasons.join(''));
+  }
+}
+
+function send(response: ServerResponse, status: number, body: string, type = 'text/plain; charset=utf-8'): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}

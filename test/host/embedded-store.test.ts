@@ -1,0 +1,45 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openEmbeddedStore } from '../../src/host/embedded-store.js';
+import { batch, describeHostStore, observation } from './host-store.contract.js';
+
+const directories: string[] = [];
+
+async function newDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'embedded-store-'));
+  directories.push(directory);
+  return directory;
+}
+
+afterAll(async () => {
+  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+});
+
+describeHostStore('embedded store', async () => openEmbeddedStore(await newDirectory()));
+
+describe('embedded store', () => {
+  it('keeps everything over a restart', async () => {
+    const directory = await newDirectory();
+    const first = await openEmbeddedStore(directory);
+    await first.record(batch(1, [observation()]));
+    const before = await first.get(observation().hostname);
+    await first.close();
+    const second = await openEmbeddedStore(directory);
+    expect(await second.get(observation().hostname)).toEqual(before);
+    await second.close();
+  });
+
+  it('refuses a directory that is open already', async () => {
+    const directory = await newDirectory();
+    const first = await openEmbeddedStore(directory);
+    await expect(openEmbeddedStore(directory)).rejects.toMatchObject({ code: 'HOST_STORE_LOCKED' });
+    await first.close();
+  });
+
+  it('says so when it is closed', async () => {
+    const store = await openEmbeddedStore(await newDirectory());
+    await store.close();
+    await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
+  });
+});

@@ -1,0 +1,52 @@
+import { Redis } from 'ioredis';
+import { openRedisStore } from '../../src/host/redis-store.js';
+import { startRedis, type RedisServer } from '../support/redis.js';
+import { batch, describeHostStore, observation } from './host-store.contract.js';
+
+let server: RedisServer;
+
+beforeAll(async () => {
+  server = await startRedis();
+});
+
+afterAll(async () => {
+  await server.stop();
+});
+
+async function openEmpty() {
+  const client = new Redis(server.url);
+  await client.flushall();
+  await client.quit();
+  return openConnected(server.url);
+}
+
+/** The store is open at once; the first calls need the connection. */
+async function openConnected(url: string) {
+  let connected = (): void => undefined;
+  const ready = new Promise<void>((resolve) => (connected = resolve));
+  const store = openRedisStore({ url, onConnection: (event) => event.connected && connected() });
+  await ready;
+  return store;
+}
+
+describeHostStore('Redis store', openEmpty);
+
+describe('Redis store', () => {
+  it('fails at once while Redis is away and carries on when it is back', async () => {
+    const store = await openEmpty();
+    await store.record(batch(1, [observation()]));
+    await server.stop();
+    await expect(store.record(batch(2, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
+    await server.start();
+    for (;;) {
+      try {
+        await store.record(batch(2, [observation()]));
+        break;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    expect((await store.get(observation().hostname))?.lookups).toBeGreaterThanOrEqual(1);
+    await store.close();
+  });
+});

@@ -1,0 +1,48 @@
+import { encode, type Answer, type RecordType } from 'dns-packet';
+import type { ResponseView } from '../../src/observation/observation-table.js';
+
+/** A response as a test states it. `answers` are `owner type data [ttl]`. */
+export interface ResponseText {
+  readonly name: string;
+  readonly type?: RecordType;
+  readonly client?: string;
+  readonly rcode?: number;
+  readonly answers?: readonly string[];
+  readonly extra?: string;
+  readonly truncated?: boolean;
+}
+
+const TTL_SECONDS = 60;
+
+/** The wire form of a response, made by dns-packet. */
+export function encodeResponse({ name, type = 'A', rcode = 0, answers = [], truncated = false }: ResponseText): Buffer {
+  return encode({
+    type: 'response',
+    id: 1,
+    flags: (truncated ? 0x0200 : 0) | 0x0100 | rcode,
+    questions: [{ type, name, class: 'IN' }],
+    answers: answers.map(parseAnswer),
+  });
+}
+
+function parseAnswer(text: string): Answer {
+  const [name = '', type = 'A', data = '', ttl] = text.split(' ');
+  // The test states types that dns-packet knows.
+  return { name, type, class: 'IN', ttl: ttl === undefined ? TTL_SECONDS : Number(ttl), data } as Answer;
+}
+
+/** A response as the table sees it, with its parts in one buffer. */
+export function responseView(response: ResponseText): ResponseView {
+  const address = Buffer.from((response.client ?? '10.244.0.7').split('.').map(Number));
+  const message = encodeResponse(response);
+  const extra = Buffer.from(response.extra ?? '');
+  return {
+    buffer: Buffer.concat([address, message, extra]),
+    queryAddressStart: 0,
+    queryAddressLength: address.length,
+    responseMessageStart: address.length,
+    responseMessageLength: message.length,
+    extraStart: address.length + message.length,
+    extraLength: extra.length,
+  };
+}
