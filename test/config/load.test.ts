@@ -1,0 +1,134 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigurationError, loadConfiguration, type ConfigurationProblem } from '../../src/config/load.js';
+import { Secret } from '../../src/config/secret.js';
+import { SETTINGS } from '../../src/config/settings.js';
+
+function problemsOf(sources: Partial<Parameters<typeof loadConfiguration>[0]>): readonly ConfigurationProblem[] {
+  try {
+    loadConfiguration({ flags: {}, environment: {}, ...sources });
+  } catch (err) {
+    if (err instanceof ConfigurationError) return err.problems;
+    throw err;
+  }
+  return [];
+}
+
+function fileOf(text: string): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'config-')), 'config.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+describe('loadConfiguration', () => {
+  it('has a default for everything that needs one', () => {
+    const configuration = loadConfiguration({ flags: {}, environment: {} });
+    expect(configuration).toMatchObject({
+      dnstap: { endpoints: [], maxConnections: 1024 },
+      observation: { clusterDomain: 'cluster.local' },
+      host: { policy: 'learn', stabilitySeconds: 0 },
+      istio: { defaultNamespace: 'default', exportTo: ['.'] },
+    });
+  });
+
+  it('takes flags over environment over file', () => {
+    const file = fileOf('host:\n  policy: approve\n  stabilitySeconds: 5\nlog:\n  level: debug\n');
+    const { host, log } = loadConfiguration({
+      flags: { 'host-policy': 'frozen' },
+      environment: { ISTIO_DISCOVERY_HOST_POLICY: 'observe', ISTIO_DISCOVERY_HOST_STABILITY_SECONDS: '7' },
+      file,
+    });
+    expect([host.policy, host.stabilitySeconds, log.level]).toEqual(['frozen', 7, 'debug']);
+  });
+
+  it('reads lists from repeated flags and from a variable with commas', () => {
+    const flags = { dnstap: ['unix:///run/a.sock', 'tcp://127.0.0.1:6000'] };
+    const environment = { ISTIO_DISCOVERY_OBSERVATION_SEARCH_DOMAINS: 'corp.example, lab.example' };
+    const { dnstap, observation } = loadConfiguration({ flags, environment });
+    expect(dnstap.endpoints).toEqual(flags.dnstap);
+    expect(observation.searchDomains).toEqual(['corp.example', 'lab.example']);
+  });
+
+  it('reports every problem at once: setting, value, what is allowed, where it came from', () => {
+    const file = fileOf('host:\n  policy: learning\nreconcile:\n  intervallMs: 5\n');
+    const problems = problemsOf({
+      flags: { dnstap: ['http://x'] },
+      environment: { ISTIO_DISCOVERY_LOG_LEVEL: 'loud', ISTIO_DISCOVERY_DNSTAP_MAX_CONNECTIONS: '0' },
+      file,
+    });
+    expect(problems).toEqual([
+      {
+        setting: 'dnstap.endpoints',
+        value: '["http://x"]',
+        allowed: 'unix:///path or tcp://host:port',
+        from: 'flag --dnstap',
+      },
+      {
+        setting: 'dnstap.maxConnections',
+        value: '0',
+        allowed: 'a whole number from 1 to 100000',
+        from: 'environment ISTIO_DISCOVERY_DNSTAP_MAX_CONNECTIONS',
+      },
+      { setting: 'host.policy', value: '"learning"', allowed: 'observe, learn, approve, frozen', from: `file ${file}` },
+      {
+        setting: 'log.level',
+        value: '"loud"',
+        allowed: 'debug, info, warn, error',
+        from: 'environment ISTIO_DISCOVERY_LOG_LEVEL',
+      },
+      {
+        setting: 'reconcile.intervallMs (unknown)',
+        value: '5',
+        allowed: expect.stringContaining('reconcile.intervalMs'),
+        from: `file ${file}`,
+      },
+    ]);
+  });
+
+  it('never shows a secret, neither a right one nor a misspelt one', () => {
+    const problems = problemsOf({
+      flags: { store: 'http://user:hunter2@redis' },
+      environment: { ISTIO_DISCOVERY_STORE_PASWORD: 'hunter2', ISTIO_DISCOVERY_STORE_URLS: 'redis://:hunter2@redis' },
+    });
+    expect(problems).toHaveLength(3);
+    expect(JSON.stringify(problems)).not.toContain('hunter2');
+  });
+
+  it('passes over what Kubernetes puts into the environment for a Service of that name', () => {
+    const environment = {
+      ISTIO_DISCOVERY_SERVICE_HOST: '10.96.1.2',
+      ISTIO_DISCOVERY_COLLECTOR_SERVICE_PORT_DNSTAP: '6000',
+      ISTIO_DISCOVERY_COLLECTOR_PORT_6000_TCP_ADDR: '10.96.1.2',
+      ISTIO_DISCOVERY_PORT: 'tcp://10.96.1.2:6000',
+    };
+    expect(problemsOf({ environment })).toEqual([]);
+  });
+
+  it.each([
+    ['a file that is not there', '/nonexistent/config.yaml'],
+    ['a file that is no YAML', fileOf('a: [')],
+    ['a file that is a list', fileOf('- a')],
+  ])('refuses %s', (_, file) => {
+    expect(problemsOf({ file })).toEqual([expect.objectContaining({ setting: 'config', from: `file ${file}` })]);
+  });
+});
+
+describe('settings', () => {
+  it('have names that are unique in every place', () => {
+    for (const names of [SETTINGS.map(({ flag }) => flag), SETTINGS.map(({ environment }) => environment)]) {
+      expect(new Set(names).size).toBe(names.length);
+    }
+  });
+});
+
+describe('Secret', () => {
+  it('shows in no text, JSON or inspection', () => {
+    const secret = new Secret('hunter2');
+    expect([`${String(secret)}`, JSON.stringify({ secret }), secret.reveal()]).toEqual([
+      '[redacted]',
+      '{"secret":"[redacted]"}',
+      'hunter2',
+    ]);
+  });
+});
