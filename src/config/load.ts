@@ -189,18 +189,25 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-const LIKE_A_SECRET = /pass|secret|token|key|url/i; // a misspelt secret must not show either
+const LIKE_A_SECRET = /pass|secret|token|key/i;
 
 function unknown(name: string, value: unknown, from: string, names: readonly string[]): ConfigurationProblem {
   const nearest = names.map((known) => ({ known, distance: editDistance(name, known) }));
   nearest.sort((a, b) => a.distance - b.distance || (a.known < b.known ? -1 : 1));
-  const allowed = `a known setting; nearest: ${nearest
-    .slice(0, 3)
-    .map(({ known }) => known)
-    .join(', ')}`;
-  const shown = LIKE_A_SECRET.test(name) ? '[redacted]' : JSON.stringify(value);
-  return { setting: `${name} (unknown)`, value: shown, allowed, from };
+  const suggestions = nearest.slice(0, 3).map(({ known }) => known);
+  // A misspelt secret must not show either.
+  const isSecret = LIKE_A_SECRET.test(name) || suggestions.some((known) => SECRET_NAMES.has(known));
+  return {
+    setting: `${name} (unknown)`,
+    value: isSecret ? '[redacted]' : JSON.stringify(value),
+    allowed: `a known setting; nearest: ${suggestions.join(', ')}`,
+    from,
+  };
 }
+
+const SECRET_NAMES: ReadonlySet<string> = new Set(
+  SETTINGS.filter(({ secret }) => secret).flatMap(({ path, environment }) => [path, environment]),
+);
 
 /** Levenshtein distance, for "did you mean". */
 function editDistance(a: string, b: string): number {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Secret } from './secret.js';
 
 /**
  * What a setting is called outside: `--flag` (without it: from the path), a one-letter flag, the word for its value in
@@ -89,6 +90,7 @@ const store = z.strictObject({
   url: z
     .string()
     .regex(STORE_URL)
+    .transform((url) => new Secret(url)) // it may hold a password
     .optional()
     .meta(
       meta({
@@ -101,6 +103,7 @@ const store = z.strictObject({
     ),
   password: z
     .string()
+    .transform((password) => new Secret(password))
     .optional()
     .meta(meta({ description: 'password of Redis, if the URL has none', argument: 'PASSWORD', secret: true })),
 });
@@ -278,11 +281,13 @@ export const configurationSchema = z.strictObject({
 export type SectionName = keyof typeof configurationSchema.shape;
 
 type Parsed = z.output<typeof configurationSchema>;
-type DeepReadonly<T> = T extends readonly (infer U)[]
-  ? readonly U[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T;
+type DeepReadonly<T> = T extends Secret
+  ? Secret
+  : T extends readonly (infer U)[]
+    ? readonly U[]
+    : T extends object
+      ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+      : T;
 
-/** The settings after all sources were merged and checked. Secrets are still plain here; see {@link redact}. */
+/** The settings after all sources were merged and checked. Secrets print as `[redacted]`. */
 export type Configuration = DeepReadonly<Parsed>;

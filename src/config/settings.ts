@@ -35,6 +35,8 @@ export const SETTINGS: readonly Setting[] = Object.entries(configurationSchema.s
 interface Definition {
   readonly type: string;
   readonly innerType?: Schema;
+  /** The side of a transformation that is given from outside. */
+  readonly in?: Schema;
   readonly defaultValue?: unknown;
   readonly entries?: Readonly<Record<string, string>>;
 }
@@ -42,8 +44,11 @@ type Schema = z.ZodType & { readonly def: Definition; readonly shape?: Readonly<
 
 function unwrap(schema: z.ZodType): Schema {
   let current = schema as Schema; // every zod type has `def`
-  while (current.def.innerType !== undefined) current = current.def.innerType;
-  return current;
+  for (;;) {
+    const inner = current.def.innerType ?? current.def.in;
+    if (inner === undefined) return current;
+    current = inner;
+  }
 }
 
 function toSetting(section: SectionName, key: string, leaf: Schema): Setting {
