@@ -163,6 +163,16 @@ const host = z.strictObject({
 });
 
 const istio = z.strictObject({
+  owner: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/)
+    .default('istio-discovery')
+    .meta(
+      meta({
+        description: 'name of this installation; it changes only ServiceEntries that carry it in their owner label',
+        argument: 'NAME',
+      }),
+    ),
   defaultNamespace: z
     .string()
     .regex(NAMESPACE)
@@ -190,6 +200,14 @@ const reconcile = z.strictObject({
     .max(100_000)
     .default(1000)
     .meta(meta({ description: 'most ServiceEntries changed in one run; the rest waits for the next', argument: 'N' })),
+  maxDeletions: z
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(10)
+    .meta(
+      meta({ description: 'most ServiceEntries deleted in one run: a deletion closes connections', argument: 'N' }),
+    ),
   leaderElection: z
     .boolean()
     .default(false)

@@ -1,0 +1,34 @@
+// send.mjs SOCKET COUNT: sends COUNT frames over a unix socket in writes of 4096 octets, as CoreDNS does under load.
+import { connect } from 'node:net';
+import { encodeFrames } from './frames.mjs';
+
+const [path, count] = process.argv.slice(2);
+const DISTINCT = 20_000;
+const WRITE_OCTETS = 4096;
+const CONTENT_TYPE = Buffer.from('protobuf:dnstap.Dnstap');
+const control = (type, contentType) => {
+  const field = contentType ? Buffer.concat([Buffer.from('0000000100000016', 'hex'), CONTENT_TYPE]) : Buffer.alloc(0);
+  const header = Buffer.alloc(12);
+  header.writeUInt32BE(4 + field.length, 4);
+  header.writeUInt32BE(type, 8);
+  return Buffer.concat([header, field]);
+};
+const [READY, START, STOP] = [control(4, true), control(2, true), control(3, false)];
+
+const frames = encodeFrames(DISTINCT);
+const rounds = Math.ceil(Number(count) / DISTINCT);
+const socket = connect(path);
+socket.write(READY);
+socket.once('data', async () => {
+  socket.write(START);
+  for (let round = 0; round < rounds; round++) {
+    for (let at = 0; at < frames.length; at += WRITE_OCTETS) {
+      if (!socket.write(frames.subarray(at, at + WRITE_OCTETS))) await new Promise((resolve) => socket.once('drain', resolve));
+    }
+  }
+  socket.write(STOP);
+  socket.once('data', () => socket.end());
+});
+socket.on('error', (err) => {
+  throw err;
+});

@@ -1,0 +1,48 @@
+import type { HostView, WorkloadView } from '../host/host-view.js';
+import { REJECTIONS, type RejectionCount } from '../observation/rejection.js';
+import { formatTable } from './table.js';
+
+const SHOWN_WORKLOADS = 2;
+const SHOWN_EXAMPLES = 3;
+
+/** The learnt hosts as a table for people. */
+export function formatHosts(hosts: readonly HostView[]): string {
+  if (hosts.length === 0) return 'No hosts yet.\n';
+  const rows = hosts.map((host) => [
+    host.hostname,
+    usersOf(host.workloads),
+    shortTime(host.firstSeen),
+    shortTime(host.lastSeen),
+    String(host.lookups),
+    host.state,
+    host.reason,
+  ]);
+  return formatTable(['HOST', 'USED BY', 'FIRST SEEN', 'LAST SEEN', 'LOOKUPS', 'STATE', 'WHY'], rows);
+}
+
+/** What was not learnt, by reason, the most frequent first. */
+export function formatRejections(rejections: readonly RejectionCount[]): string {
+  if (rejections.length === 0) return '';
+  const sorted = rejections.toSorted((a, b) => b.responses - a.responses || (a.reason < b.reason ? -1 : 1));
+  const rows = sorted.map(({ reason, responses, examples }) => [
+    reason,
+    String(responses),
+    examples.slice(0, SHOWN_EXAMPLES).join(', '),
+    REJECTIONS[reason],
+  ]);
+  return formatTable(['NOT LEARNT', 'RESPONSES', 'FOR EXAMPLE', 'BECAUSE'], rows);
+}
+
+function usersOf(workloads: readonly WorkloadView[]): string {
+  const names = workloads.map(({ namespace, kind, name, attribution }) => {
+    if (attribution === 'exact') return `${namespace}/${kind}/${name}`;
+    return attribution === 'node' ? `node ${name}` : name;
+  });
+  const more = names.length - SHOWN_WORKLOADS;
+  return more > 0 ? `${names.slice(0, SHOWN_WORKLOADS).join(', ')} and ${more} more` : names.join(', ');
+}
+
+/** `2026-01-31 12:34:56`, in UTC. */
+function shortTime(iso: string): string {
+  return iso.slice(0, 19).replace('T', ' ');
+}
