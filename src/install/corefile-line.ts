@@ -1,0 +1,96 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
+/**
+ * Why a CoreDNS cannot be given a line.
+ *
+ * - `endpoint-unreadable`: neither `unix:///path` nor `tcp://address:port`.
+ * - `endpoint-not-an-address`: CoreDNS looks names up with the resolver of its node, which knows no Service.
+ * - `endpoint-path-too-long`: a unix socket path has at most 107 bytes.
+ * - `endpoint-has-blank`: or one of `#`, `"`, `{`, `}`: a Corefile would read it as something else than one word.
+ * - `version-unreadable`: not a version such as `1.11.3` or `v1.11.3-eks-1`.
+ * - `version-too-old`: before 1.0.0 a CoreDNS does not start while nobody listens, and up to 1.8.0 it waits for ever,
+ *   without serving DNS, for a receiver that takes the connection and then stays silent.
+ */
+export type CorefileRefusal =
+  | 'endpoint-has-blank'
+  | 'endpoint-not-an-address'
+  | 'endpoint-path-too-long'
+  | 'endpoint-unreadable'
+  | 'version-too-old'
+  | 'version-unreadable';
+
+/**
+ * What to know before the line goes in.
+ *
+ * - `listen-first`: 1.9.1 to 1.13.1 connect, when nobody listened at their start, only after a second without any query.
+ *   Start the receiver first.
+ * - `only-tap`: before 1.10.1 only the first `dnstap` line of a server block works.
+ */
+export type CorefileCaution = 'listen-first' | 'only-tap';
+
+/** @see corefileLine */
+export type CorefileLine =
+  { readonly line: string; readonly cautions: readonly CorefileCaution[] } | { readonly refused: CorefileRefusal };
+
+/** @see corefileLine */
+export interface CorefileLineOptions {
+  /** `unix:///path` or `tcp://address:port`, IPv6 addresses in brackets. */
+  readonly endpoint: string;
+  /** Version of CoreDNS, with or without `v` and what distributors append. Unknown: every caution is given. */
+  readonly version?: string;
+}
+
+type Version = readonly [number, number, number];
+
+const MAX_UNIX_PATH_BYTES = 107; // sun_path has 108 bytes, one of them the terminator
+const TCP = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/[\]]+)):(\d{1,5})$/;
+const VERSION = /^v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-+_.].*)?$/;
+const OLDEST: Version = [1, 8, 1]; // the first with a timeout in the Frame Streams handshake
+
+/**
+ * The Corefile line that makes a CoreDNS send to us, the same for every version that can be tapped: `full` must be the
+ * second word, and a third would silently switch it off up to 1.11.3.
+ *
+ * @see coredns/coredns plugin/dnstap/README.md, plugin/dnstap/setup.go and notes/
+ */
+export function corefileLine({ endpoint, version }: CorefileLineOptions): CorefileLine {
+  const refused = refuseEndpoint(endpoint);
+  if (refused !== undefined) return { refused };
+  const line = `dnstap ${endpoint} full`;
+  if (version === undefined) return { line, cautions: ['listen-first', 'only-tap'] };
+  const parsed = parseVersion(version);
+  if (parsed === undefined) return { refused: 'version-unreadable' };
+  if (isBefore(parsed, OLDEST)) return { refused: 'version-too-old' };
+  const cautions: CorefileCaution[] = [];
+  if (!isBefore(parsed, [1, 9, 1]) && isBefore(parsed, [1, 13, 2])) cautions.push('listen-first');
+  if (isBefore(parsed, [1, 10, 1])) cautions.push('only-tap');
+  return { line, cautions };
+}
+
+function refuseEndpoint(endpoint: string): CorefileRefusal | undefined {
+  if (/[\s#"{}]/u.test(endpoint)) return 'endpoint-has-blank';
+  if (!endpoint.startsWith('unix:///')) return refuseTcp(endpoint);
+  const path = endpoint.slice('unix://'.length);
+  return Buffer.byteLength(path) > MAX_UNIX_PATH_BYTES ? 'endpoint-path-too-long' : undefined;
+}
+
+function refuseTcp(endpoint: string): CorefileRefusal | undefined {
+  const match = TCP.exec(endpoint);
+  if (match === null) return 'endpoint-unreadable';
+  const [, ipv6, other = '', digits] = match;
+  const port = Number(digits);
+  if (port < 1 || port > 0xffff) return 'endpoint-unreadable';
+  if (ipv6 === undefined) return isIPv4(other) ? undefined : 'endpoint-not-an-address';
+  return isIPv6(ipv6) ? undefined : 'endpoint-unreadable';
+}
+
+function parseVersion(text: string): Version | undefined {
+  const match = VERSION.exec(text);
+  if (match === null) return undefined;
+  return [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+}
+
+function isBefore(a: Version, b: Version): boolean {
+  const index = a.findIndex((number, position) => number !== b[position]);
+  return index >= 0 && (a[index] ?? 0) < (b[index] ?? 0);
+}
