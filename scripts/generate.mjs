@@ -1,0 +1,63 @@
+// Writes the files that are made from other files:
+//   deploy/chart/values.yaml, deploy/chart/values.schema.json   from src/config
+//   src/dnstap-ts/generated/                                    from proto/dnstap.proto
+//
+// Usage: node scripts/generate.mjs [--chart DIRECTORY]    with a directory: only the chart's two files, into it
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
+import * as prettier from 'prettier';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Imports a TypeScript module of src/ with what it imports. */
+async function importSource(entry) {
+  mkdirSync(join(root, 'dist'), { recursive: true });
+  const scratch = mkdtempSync(join(root, 'dist', '.generate-')); // below the checkout, where packages are found
+  try {
+    const outfile = join(scratch, 'module.mjs');
+    await build({
+      stdin: { contents: entry, resolveDir: root },
+      outfile,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      packages: 'external',
+      logLevel: 'error',
+    });
+    return await import(pathToFileURL(outfile).href);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}
+
+async function generateChartFiles(directory) {
+  const { chartValuesJsonSchema, formatValuesFile } = await importSource(
+    "export * from './src/config/json-schema.ts'; export * from './src/config/values-file.ts';",
+  );
+  const schema = chartValuesJsonSchema();
+  const options = await prettier.resolveConfig(join(root, 'package.json'));
+  const heading =
+    'Values of the chart. Generated from src/config/chart-values.ts by `npm run generate`: change that file instead.';
+  const files = {
+    'values.schema.json': JSON.stringify(schema, null, 2),
+    'values.yaml': formatValuesFile(schema, heading),
+  };
+  for (const [name, text] of Object.entries(files)) {
+    const path = join(directory, name);
+    writeFileSync(path, await prettier.format(text, { ...options, filepath: path }));
+  }
+}
+
+const [flag, directory] = process.argv.slice(2);
+if (flag === '--chart' && directory !== undefined) {
+  await generateChartFiles(resolve(directory));
+} else if (flag === undefined) {
+  await generateChartFiles(join(root, 'deploy/chart'));
+  const { generate } = await import('../src/dnstap-ts/scripts/generate.mjs');
+  await generate(join(root, 'src/dnstap-ts/generated'));
+} else {
+  console.error('usage: node scripts/generate.mjs [--chart DIRECTORY]');
+  process.exitCode = 2;
+}
