@@ -32,21 +32,18 @@ export class AnswerScan {
       const ownerEnd = endOfName(bytes, position, end);
       if (ownerEnd < 0 || ownerEnd + FIXED_RECORD_OCTETS > end) break;
       const type = uint16(bytes, ownerEnd);
-      const length = uint16(bytes, ownerEnd + 8);
-      const recordEnd = ownerEnd + FIXED_RECORD_OCTETS + length;
+      const data = ownerEnd + FIXED_RECORD_OCTETS;
+      const recordEnd = data + uint16(bytes, ownerEnd + 8);
       if (recordEnd > end) break;
+      let hash = hashOctets(bytes, position, ownerEnd, this.#seed ^ type);
       if (type === RecordType.A || type === RecordType.AAAA) {
         addresses++;
         // RFC 2181 section 8: a TTL with the top bit set counts as zero.
-        const ttl =
-          (bytes[ownerEnd + 4] as number) > 0x7f
-            ? 0
-            : (uint16(bytes, ownerEnd + 4) << 16) | uint16(bytes, ownerEnd + 6);
+        const ttl = (bytes[ownerEnd + 4] as number) > 0x7f ? 0 : uint32(bytes, ownerEnd + 4);
         if (ttl < minTtl) minTtl = ttl;
         if (ttl > maxTtl) maxTtl = ttl;
       }
-      let hash = hashOctets(bytes, position, ownerEnd, mix(this.#seed, type));
-      hash = hashOctets(bytes, ownerEnd + FIXED_RECORD_OCTETS, recordEnd, hash);
+      hash = hashOctets(bytes, data, recordEnd, hash);
       signature = (signature + finish(hash)) | 0;
       position = recordEnd;
     }
@@ -81,8 +78,15 @@ function hashOctets(bytes: Uint8Array, start: number, end: number, seed: number)
         ((bytes[position + 3] as number) << 24),
     );
   }
-  for (; position < end; position++) hash = mix(hash, bytes[position] as number);
-  return hash;
+  if (position + 2 <= end) {
+    hash = mix(hash, uint16(bytes, position)); // a compression pointer is this alone
+    position += 2;
+  }
+  return position < end ? mix(hash, bytes[position] as number) : hash;
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return (uint16(bytes, at) << 16) | uint16(bytes, at + 2);
 }
 
 function uint16(bytes: Uint8Array, at: number): number {

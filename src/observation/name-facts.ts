@@ -1,6 +1,6 @@
 import { formatName } from '../dns/message-reader.js';
 import { canBeSearchDomain, isGlobalName, scopeOf, type NameScope, type ScopeSettings } from './name-scope.js';
-import { hashName } from './wire-name.js';
+import { hashPrefix } from './wire-name.js';
 
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 
@@ -34,7 +34,7 @@ export function readNameFacts(
   if (text === '.' || text.includes('\\')) return { text, scope, walked: [], expands: [] };
 
   const labels = text.split('.');
-  const prefixHash = (count: number): number => hashName(words, 0, octetsOf(labels, count), seed);
+  const prefixHash = (count: number): number => hashPrefix(words, octetsOf(labels, count), seed);
   if (scope.kind !== 'cluster') {
     const cuts = labels.map((_, index) => index).slice(2); // P has at least two labels
     const isCut = (cut: number): boolean =>

@@ -9,7 +9,7 @@ import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation, type Origin } from '
 import type { Rejection, RejectionCount } from './rejection.js';
 import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
 import { createWalkTable } from './walk-table.js';
-import { endOfQuestionName, finish, foldName, hashName, MAX_NAME_WORDS, mix } from './wire-name.js';
+import { endOfQuestionName, finish, foldAndHash, MAX_NAME_WORDS, mix } from './wire-name.js';
 
 export interface ObservationTableOptions extends AnswerSettings {
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
@@ -119,6 +119,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const rowSlots = new Int32Array(rowMask + 1); // row + 1
   const rowClient = new Int32Array(maxPairs);
   const rowHost = new Int32Array(maxPairs);
+  const rowSlotMs = new Float64Array(maxPairs); // start of the evidence slot of what was counted
   const rowFirstMs = new Float64Array(maxPairs);
   const rowLastMs = new Float64Array(maxPairs);
   const rowLookups = new Int32Array(maxPairs); // since the last drain; 0: the row is clean
@@ -173,9 +174,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     nameEnd = endOfQuestionName(bytes, start, end);
     if (nameEnd < 0 || nameEnd + 4 > end) return 'malformed';
     if (uint16(bytes, nameEnd + 2) !== CLASS_IN) return 'not-an-answer';
-    foldName(bytes, start + HEADER_OCTETS, nameEnd, question);
-    // Without the root label, so that a name has the same hash as a prefix of another.
-    nameHash = hashName(question, 0, nameEnd - start - HEADER_OCTETS - 1, seed);
+    nameHash = foldAndHash(bytes, start + HEADER_OCTETS, nameEnd - 1, question, seed);
     return undefined;
   }
 
@@ -190,7 +189,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function addAnswer(isA: boolean): void {
     const client = clients.idOf(bytes, response.queryAddressStart, response.queryAddressLength);
-    const name = names.idOf(question, nameEnd - start - HEADER_OCTETS, nameHash);
+    const name = names.idOf(question, nameEnd - 1 - start - HEADER_OCTETS, nameHash);
     if (client < 0 || name < 0) return startAfresh(isA);
     const known = (facts[name] ??= readFacts());
     answer.scan(bytes, nameEnd + 4, end, uint16(bytes, start + 6));
@@ -285,12 +284,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function addLookup(row: number, isA: boolean): void {
     if (response.extraLength > 0) noteExtra(row);
-    if ((rowLookups[row] as number) > 0 && slotOf(rowFirstMs[row] as number) !== slotOf(atMs)) putAside(row);
+    if (rowLookups[row] !== 0 && !isInSlot(row)) putAside(row);
     const isNew = isNewLookup(row, isA);
     if (rowLookups[row] === 0) {
       if (!isNew) return; // the other half of a look-up that was drained already
       if (dirtyCount === maxPairs) compactDirty();
       dirty[dirtyCount++] = row;
+      rowSlotMs[row] = Math.floor(atMs / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
       rowFirstMs[row] = atMs;
       rowLastMs[row] = atMs;
     } else {
@@ -298,6 +298,11 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       if (atMs > (rowLastMs[row] as number)) rowLastMs[row] = atMs;
     }
     if (isNew) rowLookups[row] = (rowLookups[row] as number) + 1;
+  }
+
+  function isInSlot(row: number): boolean {
+    const sinceMs = atMs - (rowSlotMs[row] as number);
+    return sinceMs >= 0 && sinceMs < EVIDENCE_SLOT_MS;
   }
 
   /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
@@ -441,10 +446,6 @@ function failureOf(known: NameFacts, rcode: number): Rejection {
   if (rcode === ResponseCode.NXDOMAIN) return 'nxdomain';
   if (rcode === ResponseCode.SERVFAIL) return 'server-failure';
   return rcode === ResponseCode.REFUSED ? 'refused' : 'other-rcode';
-}
-
-function slotOf(timeMs: number): number {
-  return Math.floor(timeMs / EVIDENCE_SLOT_MS);
 }
 
 const decoder = new TextDecoder();

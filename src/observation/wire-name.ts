@@ -3,9 +3,9 @@
  *
  * ```
  *   wire octets   03 'A' 'P' 'I' | 07 'E' 'x' 'a' | 'm' 'p' 'l' 'e' | 03 'c' 'o' 'm' | 00
- *   words         03 'a' 'p' 'i' | 07 'e' 'x' 'a' | 'm' 'p' 'l' 'e' | 03 'c' 'o' 'm' | 00 00 00 00
+ *   words         03 'a' 'p' 'i' | 07 'e' 'x' 'a' | 'm' 'p' 'l' 'e' | 03 'c' 'o' 'm'
  * ```
- * Little-endian, ASCII letters folded to lower case (RFC 4343), padded with zeros. Label lengths are below 'A'.
+ * Little-endian, without the root label, ASCII letters folded to lower case (RFC 4343), padded with zeros. Label lengths are below 'A'.
  */
 
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
@@ -28,26 +28,34 @@ export function endOfQuestionName(bytes: Uint8Array, start: number, end: number)
   return -1;
 }
 
-/** Folds `[start, end)` into `words`; returns the number of words. */
-export function foldName(bytes: Uint8Array, start: number, end: number, words: Int32Array): number {
+/**
+ * Folds `[start, end)`, a name without its root label, into `words` and returns its hash, in one pass. A name has the same
+ * hash as it has as a prefix of another; see {@link hashPrefix}.
+ */
+export function foldAndHash(bytes: Uint8Array, start: number, end: number, words: Int32Array, seed: number): number {
+  let hash = seed ^ (end - start);
   let count = 0;
   let position = start;
   for (; position + 4 <= end; position += 4) {
     // Inside [start, end), which the caller has checked against the buffer.
-    words[count++] = foldWord(
+    const word = foldWord(
       (bytes[position] as number) |
         ((bytes[position + 1] as number) << 8) |
         ((bytes[position + 2] as number) << 16) |
         ((bytes[position + 3] as number) << 24),
     );
+    words[count++] = word;
+    hash = mix(hash, word);
   }
   if (position < end) {
     let tail = bytes[position] as number;
     if (position + 1 < end) tail |= (bytes[position + 1] as number) << 8;
     if (position + 2 < end) tail |= (bytes[position + 2] as number) << 16;
-    words[count++] = foldWord(tail);
+    tail = foldWord(tail);
+    words[count] = tail;
+    hash = mix(hash, tail);
   }
-  return count;
+  return finish(hash);
 }
 
 /** Lower-cases the ASCII capitals among the four octets of a word, without a branch. */
@@ -59,13 +67,13 @@ function foldWord(word: number): number {
   return word | (capital >>> 2);
 }
 
-/** Hash of the first `octets` octets of a folded name: the same for a name and for that name as a prefix of another. */
-export function hashName(words: Int32Array, offset: number, octets: number, seed: number): number {
+/** Hash of the first `octets` octets of a folded name. */
+export function hashPrefix(words: Int32Array, octets: number, seed: number): number {
   let hash = seed ^ octets;
   const whole = octets >> 2;
-  for (let i = 0; i < whole; i++) hash = mix(hash, words[offset + i] as number);
+  for (let i = 0; i < whole; i++) hash = mix(hash, words[i] as number); // whole is at most the length of the name
   const rest = octets & 3;
-  if (rest !== 0) hash = mix(hash, (words[offset + whole] as number) & ((1 << (rest * 8)) - 1));
+  if (rest !== 0) hash = mix(hash, (words[whole] as number) & ((1 << (rest * 8)) - 1));
   return finish(hash);
 }
 
