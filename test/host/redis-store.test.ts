@@ -1,9 +1,9 @@
-import { Redis } from 'ioredis';
+import { Redis as Client } from 'ioredis';
 import { openRedisStore } from '../../src/host/redis-store.js';
-import { startRedis, type RedisServer } from '../support/redis.js';
+import { startRedis, type Redis } from '../support/redis.js';
 import { batch, describeHostStore, observation } from './host-store.contract.js';
 
-let server: RedisServer;
+let server: Redis;
 
 beforeAll(async () => {
   server = await startRedis();
@@ -14,7 +14,7 @@ afterAll(async () => {
 });
 
 async function openEmpty() {
-  const client = new Redis(server.url);
+  const client = new Client(server.url);
   await client.flushall();
   await client.quit();
   return openConnected(server.url);
@@ -35,9 +35,9 @@ describe('Redis store', () => {
   it('fails at once while Redis is away and carries on when it is back', async () => {
     const store = await openEmpty();
     await store.record(batch(1, [observation()]));
-    await server.stop();
+    await server.kill('SIGKILL');
     await expect(store.record(batch(2, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
-    await server.start();
+    await server.restart();
     for (;;) {
       try {
         await store.record(batch(2, [observation()]));
@@ -46,7 +46,7 @@ describe('Redis store', () => {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     }
-    expect((await store.get(observation().hostname))?.lookups).toBeGreaterThanOrEqual(1);
+    expect((await store.get(observation().hostname))?.lookups).toBe(2);
     await store.close();
   });
 });
