@@ -1,0 +1,32 @@
+import type { ServiceEntry } from '../istio/service-entry.js';
+import type { ServiceEntryPlan } from '../plan/service-entry-plan.js';
+
+export interface SinkState {
+  /** Every ServiceEntry that matters, ours and others'. */
+  readonly entries: readonly ServiceEntry[];
+  /** Namespaces that can take an entry; absent where that is not known. */
+  readonly namespaces?: ReadonlySet<string>;
+}
+
+export interface SinkFailure {
+  readonly namespace: string;
+  readonly name: string;
+  readonly host: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface SinkResult {
+  readonly created: readonly ServiceEntry[];
+  readonly updated: readonly ServiceEntry[];
+  readonly deleted: readonly ServiceEntry[];
+  readonly failures: readonly SinkFailure[];
+}
+
+/** Where ServiceEntries go: the cluster, or a directory of YAML. */
+export interface ServiceEntrySink {
+  /** What is there. Rejects rather than giving a part of it: a partial read plans nothing. */
+  read(signal: AbortSignal): Promise<SinkState>;
+  /** Carries a plan out. An entry that fails is reported and stops no other. */
+  apply(plan: ServiceEntryPlan, signal: AbortSignal): Promise<SinkResult>;
+}
