@@ -1,0 +1,10 @@
+import { Command } from 'commander';
+import { collect } from '../app.js';
+import { addSettings, readSettings } from './options.js';
+import type { Terminal } from './program.js';
+
+export function collectCommand(terminal: Terminal, signal: AbortSignal): Command {
+  const command = new Command('collect').description('Receive dnstap from CoreDNS and record hosts in the store.');
+  addSettings(command, ['dnstap', 'observation', 'store', 'http', 'log']);
+  return command.action(() => collect(readSettings(command), { once: false, logStream: terminal.stderr, signal }));
+}

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { collectCommand } from './collect.js';
+import { hostsCommand } from './hosts.js';
+import { reconcileCommand } from './reconcile.js';
+import { runCommand } from './run.js';
+
+/** Where a command prints: its result, and what it says meanwhile. */
+export interface Terminal {
+  readonly stdout: NodeJS.WritableStream;
+  readonly stderr: NodeJS.WriteStream;
+}
+
+/** The whole command line. Parsing rejects with CommanderError or ConfigurationError; nothing here ends the process. */
+export function createProgram(terminal: Terminal, signal: AbortSignal): Command {
+  const program = new Command('istio-discovery')
+    .description('Learns the external hosts of a cluster from DNS and writes an Istio ServiceEntry for each.')
+    .version(readVersion(), '-V, --version')
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride();
+  for (const command of [runCommand, collectCommand, reconcileCommand, hostsCommand]) {
+    program.addCommand(command(terminal, signal).copyInheritedSettings(program));
+  }
+  return program;
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version; // our own package.json
+}

@@ -1,0 +1,14 @@
+import { Command } from 'commander';
+import { reconcile } from '../app.js';
+import { addSettings, readSettings } from './options.js';
+import type { Terminal } from './program.js';
+
+export function reconcileCommand(terminal: Terminal, signal: AbortSignal): Command {
+  const command = new Command('reconcile')
+    .description('Write a ServiceEntry for each host in the store.')
+    .option('--once', 'one run, then exit');
+  addSettings(command, ['store', 'kubernetes', 'host', 'istio', 'reconcile', 'output', 'http', 'log']);
+  return command.action(({ once = false }: { once?: boolean }) =>
+    reconcile(readSettings(command), { once, logStream: terminal.stderr, signal }),
+  );
+}
