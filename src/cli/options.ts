@@ -46,5 +46,9 @@ function describeDefault({ defaultValue, allowed, argument }: Setting): string {
   const choices = allowed === argument ? '' : `; ${allowed}`;
   const isEmpty =
     defaultValue === undefined || defaultValue === '' || (Array.isArray(defaultValue) && defaultValue.length === 0);
-  return isEmpty ? ` (${allowed})`.replace(` (${argument})`, '') : ` (default ${String(defaultValue)}${choices})`;
+  return isEmpty ? ` (${allowed})`.replace(` (${argument})`, '') : ` (default ${textOf(defaultValue)}${choices})`;
+}
+
+function textOf(value: unknown): string {
+  return Array.isArray(value) ? value.join() : JSON.stringify(value).replace(/^"|"$/g, '');
 }

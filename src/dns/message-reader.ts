@@ -112,29 +112,36 @@ export function formatName(
   let position = offset;
   let next = -1; // set by the first pointer: the field ends there
   let octets = 1; // the root label
-  for (;;) {
-    const length = bytes[position];
-    if (length === undefined || position >= end) return { fault: 'short-record' };
+  while (position < end) {
+    const length = bytes[position] ?? 0; // position is inside the message
     if (length >= POINTER_BITS) {
-      const low = bytes[position + 1];
-      if (low === undefined || position + 1 >= end) return { fault: 'short-record' };
-      const target = start + (((length & 0x3f) << 8) | low);
+      const target = pointerTarget(bytes, start, position, end);
+      if (typeof target !== 'number') return target;
       if (next < 0) next = position + 2;
-      // Only to earlier data (RFC 1035 section 4.1.4: "a prior occurrence"), so every chain of pointers ends.
-      if (target >= position || target < start + HEADER_OCTETS) return { fault: 'bad-pointer' };
       position = target;
       continue;
     }
     if (length > MAX_LABEL_OCTETS) return { fault: 'bad-label' }; // RFC 6891 section 5: no such label type in use
-    if (length === 0) {
-      return { name: labels.length === 0 ? '.' : labels.join('.'), next: next < 0 ? position + 1 : next };
-    }
-    octets += length + 1;
-    if (octets > MAX_NAME_OCTETS) return { fault: 'name-too-long' };
-    if (position + 1 + length > end) return { fault: 'short-record' };
-    labels.push(formatLabel(bytes, position + 1, length));
     position += 1 + length;
+    if (length === 0) return { name: labels.join('.') || '.', next: next < 0 ? position : next };
+    octets += 1 + length;
+    if (octets > MAX_NAME_OCTETS) return { fault: 'name-too-long' };
+    if (position > end) break;
+    labels.push(formatLabel(bytes, position - length, length));
   }
+  return { fault: 'short-record' };
+}
+
+/** Only to earlier data (RFC 1035 section 4.1.4: "a prior occurrence"), so every chain of pointers ends. */
+function pointerTarget(
+  bytes: Uint8Array,
+  start: number,
+  position: number,
+  end: number,
+): number | { readonly fault: MessageFault } {
+  if (position + 1 >= end) return { fault: 'short-record' };
+  const target = start + ((((bytes[position] ?? 0) & 0x3f) << 8) | (bytes[position + 1] ?? 0));
+  return target >= position || target < start + HEADER_OCTETS ? { fault: 'bad-pointer' } : target;
 }
 
 const PLAIN = /^[A-Za-z0-9_-]*$/;

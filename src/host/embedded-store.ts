@@ -51,7 +51,10 @@ export async function openEmbeddedStore(directory: string): Promise<HostStore> {
   const schema = (await level.get('schema')) ?? SCHEMA;
   if (schema !== SCHEMA) {
     await level.close();
-    throw new HostStoreError('HOST_STORE_SCHEMA', `schema of ${directory} is ${String(schema)}, expected ${SCHEMA}`);
+    throw new HostStoreError(
+      'HOST_STORE_SCHEMA',
+      `schema of ${directory} is ${JSON.stringify(schema)}, expected ${SCHEMA}`,
+    );
   }
   await level.put('schema', SCHEMA);
   return new EmbeddedStore(level);
@@ -99,7 +102,10 @@ class EmbeddedStore implements HostStore {
         const name = key.slice('host!'.length);
         const rows: EvidenceRow[] = [];
         const prefix = `evidence!${name}!`;
-        for (; next?.[0].startsWith(prefix); next = await evidence.next()) rows.push(toRow(prefix, next));
+        while (next !== undefined && next[0].startsWith(prefix)) {
+          rows.push(toRow(prefix, next));
+          next = await evidence.next();
+        }
         yield toRecord(name as Hostname, (stored as StoredHost).core, readEvidence(rows)); // written by record() only
       }
       await evidence.close();
@@ -189,9 +195,9 @@ class Edit {
     return this.#values.get(key) as T | undefined; // each key prefix holds one type, see the table above
   }
 
-  /** As get(), of a key that was loaded. */
-  peek<T>(key: string): T | undefined {
-    return this.#values.get(key) as T | undefined; // as get()
+  /** A host whose key was loaded. */
+  peekHost(hostname: string): StoredHost | undefined {
+    return this.#values.get(`host!${hostname}`) as StoredHost | undefined; // as get()
   }
 
   put(key: string, value: unknown): void {
@@ -224,13 +230,13 @@ function toRow(prefix: string, [key, value]: [string, unknown]): EvidenceRow {
 
 function evidenceKey(observation: Observation, edit: Edit): string {
   const { hostname, client, pod } = observation;
-  const slotMs = slotOf(observation, edit.peek<StoredHost>(`host!${hostname}`)?.pending ?? 0);
+  const slotMs = slotOf(observation, edit.peekHost(hostname)?.pending ?? 0);
   return `evidence!${hostname}!${pendingField({ client, slotMs, ...(pod === undefined ? {} : { pod }) })}`;
 }
 
 async function recordObservation(edit: Edit, observation: Observation): Promise<void> {
   const key = `host!${observation.hostname}`;
-  const stored = edit.peek<StoredHost>(key);
+  const stored = edit.peekHost(observation.hostname);
   const row = evidenceKey(observation, edit);
   const isNew = (await edit.get(row)) === undefined;
   await addUsage(edit, row, usageOf(observation));

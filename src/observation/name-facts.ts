@@ -15,19 +15,24 @@ export interface NameFacts {
   readonly expands: readonly number[];
 }
 
+/** A question name as it lies in its message, `[messageStart + 12, nameEnd)`, and folded. */
+export interface QuestionName {
+  readonly bytes: Uint8Array;
+  readonly messageStart: number;
+  readonly nameEnd: number;
+  readonly words: Int32Array;
+}
+
 /**
- * Works out the facts of the question name of the message at `messageStart`, folded in `words`. For
+ * Works out the facts of a question name. For
  * `api.example.com.shop.svc.cluster.local`, `walked` is `api.example.com.shop.svc`, `api.example.com.shop` and
  * `api.example.com`, since from the name alone one cannot tell where the search domain begins.
  */
 export function readNameFacts(
-  bytes: Uint8Array,
-  messageStart: number,
-  nameEnd: number,
-  words: Int32Array,
-  options: { readonly settings: ScopeSettings; readonly seed: number },
+  { bytes, messageStart, nameEnd, words }: QuestionName,
+  settings: ScopeSettings,
+  seed: number,
 ): NameFacts {
-  const { settings, seed } = options;
   const formatted = formatName(bytes, messageStart, messageStart + HEADER_OCTETS, nameEnd);
   const text = 'fault' in formatted ? '.' : formatted.name.toLowerCase();
   const scope = scopeOf(text, settings);

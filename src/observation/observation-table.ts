@@ -179,7 +179,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   }
 
   function readFacts(): NameFacts {
-    return readNameFacts(bytes, start, nameEnd, question, { settings: options, seed });
+    return readNameFacts({ bytes, messageStart: start, nameEnd, words: question }, options, seed);
   }
 
   function rejectName(reason: Rejection, known?: NameFacts): void {
@@ -213,7 +213,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   }
 
   function hasWalked(client: number, { expands }: NameFacts): boolean {
-    return expands.length > 0 && expands.some((prefix) => walks.hasWalked(client, prefix, atMs));
+    return expands.some((prefix) => walks.hasWalked(client, prefix, atMs));
   }
 
   function noteWalk(client: number, { walked }: NameFacts): void {

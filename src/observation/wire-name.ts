@@ -32,6 +32,8 @@ export function endOfQuestionName(bytes: Uint8Array, start: number, end: number)
  * Folds `[start, end)`, a name without its root label, into `words` and returns its hash, in one pass. A name has the same
  * hash as it has as a prefix of another; see {@link hashPrefix}.
  */
+// Five parameters and no options object: called for each response.
+// oxlint-disable-next-line max-params
 export function foldAndHash(bytes: Uint8Array, start: number, end: number, words: Int32Array, seed: number): number {
   let hash = seed ^ (end - start);
   let count = 0;

@@ -12,12 +12,7 @@ export class Metrics {
   }
 
   /** A counter that is counted elsewhere already: `read` is asked at each scrape, so the hot path knows no metric. */
-  counter<L extends string>(
-    name: string,
-    help: string,
-    label: L | undefined,
-    read: () => ReadonlyMap<string, number>,
-  ): void {
+  counter(name: string, help: string, label: string | undefined, read: () => ReadonlyMap<string, number>): void {
     const counter = new Counter({
       name: `istio_discovery_${name}`,
       help,
@@ -27,8 +22,7 @@ export class Metrics {
         counter.reset();
         for (const [value, count] of read()) {
           if (label === undefined) counter.inc(count);
-          // A computed key of type L widens to string; the label is L by the constructor above.
-          else counter.inc({ [label]: value } as Record<L, string>, count);
+          else counter.inc({ [label]: value }, count);
         }
       },
     });

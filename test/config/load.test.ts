@@ -125,7 +125,7 @@ describe('settings', () => {
 describe('Secret', () => {
   it('shows in no text, JSON or inspection', () => {
     const secret = new Secret('hunter2');
-    expect([`${String(secret)}`, JSON.stringify({ secret }), secret.reveal()]).toEqual([
+    expect([String(secret), JSON.stringify({ secret }), secret.reveal()]).toEqual([
       '[redacted]',
       '{"secret":"[redacted]"}',
       'hunter2',
