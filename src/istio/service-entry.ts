@@ -72,18 +72,22 @@ export function readServiceEntry(value: unknown): ServiceEntry | undefined {
   if (!isRecord(value) || value['kind'] !== 'ServiceEntry') return undefined;
   const { apiVersion, metadata, spec } = value;
   if (typeof apiVersion !== 'string' || !apiVersion.startsWith('networking.istio.io/')) return undefined;
-  if (!isRecord(metadata) || typeof metadata['name'] !== 'string' || typeof metadata['namespace'] !== 'string') {
-    return undefined;
-  }
-  if (!isRecord(spec) || !isStrings(spec['hosts'])) return undefined;
-  if (!isOptionalStrings(spec['exportTo']) || !isOptionalStrings(spec['addresses'])) return undefined;
-  if (!arePorts(spec['ports'])) return undefined;
+  if (!isMetadata(metadata) || !isSpec(spec)) return undefined;
   // Every field that this program reads was checked above, or is only compared with others.
   return value as unknown as ServiceEntry;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isMetadata(value: unknown): boolean {
+  return isRecord(value) && typeof value['name'] === 'string' && typeof value['namespace'] === 'string';
+}
+
+function isSpec(value: unknown): boolean {
+  if (!isRecord(value) || !isStrings(value['hosts']) || !arePorts(value['ports'])) return false;
+  return isOptionalStrings(value['exportTo']) && isOptionalStrings(value['addresses']);
 }
 
 function isStrings(value: unknown): boolean {

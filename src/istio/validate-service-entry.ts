@@ -134,18 +134,26 @@ function checkAddresses(spec: ServiceEntrySpec, report: Report): void {
   const resolution = resolutionOf(spec);
   for (const [index, address] of (spec.addresses ?? []).entries()) {
     const path = `spec.addresses[${index}]`;
-    const [ip = '', prefix, ...rest] = address.split('/');
-    const family = isIP(ip);
-    const maxPrefix = family === 6 ? 128 : 32;
-    const isPrefix = prefix === undefined || (/^[0-9]{1,3}$/.test(prefix) && Number(prefix) <= maxPrefix);
-    if (family === 0 || rest.length > 0 || !isPrefix) {
+    const kind = addressKindOf(address);
+    if (kind === 'invalid') {
       report('errors', 'address-syntax', path, `${JSON.stringify(address)} is neither an address nor a CIDR`);
-    } else if (prefix !== undefined && !['NONE', 'STATIC'].includes(resolution)) {
+    } else if (address.includes('/') && !['NONE', 'STATIC'].includes(resolution)) {
       report('errors', 'address-cidr-with-dns', path, `a CIDR cannot stand with resolution ${resolution}`);
-    } else if (resolution === 'NONE' && (prefix === undefined || Number(prefix) === maxPrefix)) {
+    } else if (resolution === 'NONE' && kind === 'single') {
       report('errors', 'address-single-with-none', path, `a capturing proxy would answer ${address} for ever`);
     }
   }
+}
+
+/** A prefix of full length is one address, too: Istio's name table takes it for one. */
+function addressKindOf(address: string): 'invalid' | 'single' | 'range' {
+  const [ip = '', prefix, ...rest] = address.split('/');
+  const family = isIP(ip);
+  if (family === 0 || rest.length > 0) return 'invalid';
+  const maxPrefix = family === 6 ? 128 : 32;
+  if (prefix === undefined) return 'single';
+  if (!/^[0-9]{1,3}$/.test(prefix) || Number(prefix) > maxPrefix) return 'invalid';
+  return Number(prefix) === maxPrefix ? 'single' : 'range';
 }
 
 function checkPorts(spec: ServiceEntrySpec, report: Report): void {

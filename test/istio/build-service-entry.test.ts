@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { parse } from 'yaml';
 import { buildServiceEntry, type ServiceEntryRequest } from '../../src/istio/build-service-entry.js';
 import { formatServiceEntry } from '../../src/istio/format-yaml.js';
