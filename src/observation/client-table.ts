@@ -1,5 +1,5 @@
 import { formatAddress } from '../dns/message-reader.js';
-import { finish, mix } from './wire-name.js';
+import { finish, MAX_PROBES, mix } from './wire-name.js';
 
 /**
  * Client addresses as small numbers.
@@ -26,8 +26,10 @@ export function createClientTable(maxClients: number, seed: number): ClientTable
   let count = 0;
 
   function find(w0: number, w1: number, w2: number, w3: number): number {
-    let slot = finish(mix(mix(mix(mix(seed, w0), w1), w2), w3)) & mask;
-    for (;;) {
+    const high = w0 === 0 && w1 === 0 ? seed : mix(mix(seed, w0), w1); // an IPv4 address is told by its last word
+    let slot = finish(mix(high ^ w2, w3)) & mask;
+    for (let probes = 0; ; probes++) {
+      if (probes === MAX_PROBES) return -1;
       const id = (slots[slot] as number) - 1; // slot is masked
       if (id < 0) break;
       const at = id * 4;

@@ -1,3 +1,5 @@
+import { MAX_PROBES } from './wire-name.js';
+
 /**
  * Question names as small numbers.
  *
@@ -40,7 +42,8 @@ export function createNameTable(maxNames: number): NameTable {
   return {
     idOf(words, octets, hash) {
       let slot = hash & mask;
-      for (;;) {
+      for (let probes = 0; ; probes++) {
+        if (probes === MAX_PROBES) return -1;
         const id = (slots[slot] as number) - 1; // slot is masked
         if (id < 0) break;
         if (hashes[id] === hash && isSame(id, words, octets)) return id;

@@ -9,7 +9,7 @@ import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation, type Origin } from '
 import type { Rejection, RejectionCount } from './rejection.js';
 import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
 import { createWalkTable } from './walk-table.js';
-import { endOfQuestionName, finish, foldAndHash, MAX_NAME_WORDS, mix } from './wire-name.js';
+import { endOfQuestionName, finish, foldAndHash, MAX_NAME_WORDS, MAX_PROBES, mix } from './wire-name.js';
 
 export interface ObservationTableOptions extends AnswerSettings {
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
@@ -67,6 +67,10 @@ export interface ObservationTableStatistics {
   /** Observations that were dropped because nobody drained. */
   readonly lost: number;
 }
+
+/** Cells of the clock: when the response at hand was asked for, and the latest of all. */
+const AT = 0;
+const LATEST = 1;
 
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const TRUNCATED = 0x02; // TC, in the third octet
@@ -132,7 +136,6 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let dirtyCount = 0;
 
   let ready: Observation[] = [];
-  let latestMs = 0;
   let responses = 0;
   let resets = 0;
   let coalesced = 0;
@@ -145,7 +148,11 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let end = 0;
   let nameEnd = 0;
   let nameHash = 0;
-  let atMs = 0;
+  // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
+  const clock = new Float64Array(2);
+
+  const atMs = (): number => clock[AT] as number;
+  const latestMs = (): number => clock[LATEST] as number;
 
   function add(next: ResponseView, observedAtMs: number): void {
     responses++;
@@ -153,8 +160,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     bytes = next.buffer;
     start = next.responseMessageStart;
     end = start + next.responseMessageLength;
-    atMs = observedAtMs;
-    if (atMs > latestMs) latestMs = atMs;
+    clock[AT] = observedAtMs;
+    if (observedAtMs > latestMs()) clock[LATEST] = observedAtMs;
     const fault = readQuestion();
     if (fault !== undefined) return reject(fault);
     const type = uint16(bytes, nameEnd);
@@ -213,11 +220,11 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   }
 
   function hasWalked(client: number, { expands }: NameFacts): boolean {
-    return expands.some((prefix) => walks.hasWalked(client, prefix, atMs));
+    return expands.some((prefix) => walks.hasWalked(client, prefix, atMs()));
   }
 
   function noteWalk(client: number, { walked }: NameFacts): void {
-    for (let i = 0; i < walked.length; i++) walks.note(client, walked[i] as number, atMs);
+    for (let i = 0; i < walked.length; i++) walks.note(client, walked[i] as number, atMs());
   }
 
   /** Names that do not exist are not kept: a flood of them must not push out what is known of others. */
@@ -244,7 +251,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     noteWalk(client, known); // glibc goes on to the next suffix after NODATA as well
     if (empty[name] === 0) emptyNames.push(name);
     empty[name] = (empty[name] as number) + 1;
-    emptyAtMs[name] = atMs;
+    emptyAtMs[name] = atMs();
   }
 
   function verdictOf(name: number): number {
@@ -290,33 +297,34 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       if (!isNew) return; // the other half of a look-up that was drained already
       if (dirtyCount === maxPairs) compactDirty();
       dirty[dirtyCount++] = row;
-      rowSlotMs[row] = Math.floor(atMs / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
-      rowFirstMs[row] = atMs;
-      rowLastMs[row] = atMs;
+      rowSlotMs[row] = Math.floor(atMs() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
+      rowFirstMs[row] = atMs();
+      rowLastMs[row] = atMs();
     } else {
-      if (atMs < (rowFirstMs[row] as number)) rowFirstMs[row] = atMs;
-      if (atMs > (rowLastMs[row] as number)) rowLastMs[row] = atMs;
+      if (atMs() < (rowFirstMs[row] as number)) rowFirstMs[row] = atMs();
+      if (atMs() > (rowLastMs[row] as number)) rowLastMs[row] = atMs();
     }
     if (isNew) rowLookups[row] = (rowLookups[row] as number) + 1;
   }
 
   function isInSlot(row: number): boolean {
-    const sinceMs = atMs - (rowSlotMs[row] as number);
+    const sinceMs = atMs() - (rowSlotMs[row] as number);
     return sinceMs >= 0 && sinceMs < EVIDENCE_SLOT_MS;
   }
 
   /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
   function isNewLookup(row: number, isA: boolean): boolean {
-    const isStale = Math.abs(atMs - (rowBalanceMs[row] as number)) > PAIRING_MS;
+    const isStale = Math.abs(atMs() - (rowBalanceMs[row] as number)) > PAIRING_MS;
     const balance = isStale ? 0 : (rowBalance[row] as number);
     rowBalance[row] = isA ? balance + 1 : balance - 1;
-    rowBalanceMs[row] = atMs;
+    rowBalanceMs[row] = atMs();
     return isA ? balance >= 0 : balance <= 0;
   }
 
   function rowOf(client: number, host: number): number {
     let slot = finish(mix(mix(seed, client), host)) & rowMask;
-    for (;;) {
+    for (let probes = 0; ; probes++) {
+      if (probes === MAX_PROBES) return -1;
       const row = (rowSlots[slot] as number) - 1; // slot is masked
       if (row < 0) break;
       if (rowHost[row] === host && rowClient[row] === client) return row;
@@ -395,7 +403,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function settleEmpty(isFinal: boolean): void {
     emptyNames = emptyNames.filter((name) => {
-      const isDue = isFinal || answered[name] === 1 || latestMs - (emptyAtMs[name] as number) > NO_ADDRESS_MS;
+      const isDue = isFinal || answered[name] === 1 || latestMs() - (emptyAtMs[name] as number) > NO_ADDRESS_MS;
       if (!isDue) return true;
       const index = REJECTION_INDEX['no-address'];
       const isExample = answered[name] === 0 && rejections.count(index, empty[name] as number, name);

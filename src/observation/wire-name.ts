@@ -79,19 +79,20 @@ export function hashPrefix(words: Int32Array, octets: number, seed: number): num
   return finish(hash);
 }
 
-/** One step of a multiplicative hash over words (the constants are those of MurmurHash3, public domain). */
+/** One step of a multiplicative hash over words; {@link finish} ends it. */
 export function mix(hash: number, word: number): number {
-  let k = Math.imul(word, 0xcc9e2d51);
-  k = (k << 15) | (k >>> 17);
-  const h = hash ^ Math.imul(k, 0x1b873593);
-  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+  const product = Math.imul(hash ^ word, 0x9e3779b1); // 2^32 over the golden ratio (Knuth, TAOCP 6.4)
+  return product ^ (product >>> 15);
 }
 
 /** Spreads the entropy of the last words over all bits; the tables use the low ones. */
 export function finish(hash: number): number {
-  let h = hash ^ (hash >>> 16);
-  h = Math.imul(h, 0x85ebca6b);
-  h ^= h >>> 13;
-  h = Math.imul(h, 0xc2b2ae35);
-  return h ^ (h >>> 16);
+  const product = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b); // from MurmurHash3, public domain
+  return product ^ (product >>> 13);
 }
+
+/**
+ * Longest run of taken slots that a table looks through. At half load a run of a hundred is not met by chance; somebody
+ * who makes names collide on purpose gets a table that starts afresh, not one that takes ever longer.
+ */
+export const MAX_PROBES = 128;
