@@ -18,6 +18,15 @@ export interface NodeClaimSource {
   readonly holder: string;
 }
 
+export interface NodeRelease {
+  readonly address: string;
+  readonly holder: string;
+  readonly atMs: number;
+}
+
+/** Four times the nodes of the largest clusters, for two address families. The address heard of longest ago goes. */
+const MAX_NODE_ADDRESSES = 40_000;
+
 /** Which node had an address, by the Node's InternalIP and the `hostIP` of pods. */
 export class NodeAddresses {
   readonly #claims = new Map<string, NodeClaim[]>();
@@ -28,7 +37,12 @@ export class NodeAddresses {
 
   claim({ address, node, startMs, holder }: NodeClaimSource): void {
     const claims = this.#claims.get(address) ?? [];
+    this.#claims.delete(address); // so that the order of the map is the order of hearing
     this.#claims.set(address, claims);
+    for (const oldest of this.#claims.keys()) {
+      if (this.#claims.size <= MAX_NODE_ADDRESSES) break;
+      this.#claims.delete(oldest);
+    }
     const known = claims.find((claim) => claim.node === node);
     if (known === undefined) {
       claims.push({ node, startMs, lastEndMs: -Infinity, holders: new Set([holder]) });
@@ -42,15 +56,7 @@ export class NodeAddresses {
   }
 
   /** The object no longer says so; with the last one the claim ends. */
-  release({
-    address,
-    holder,
-    atMs,
-  }: {
-    readonly address: string;
-    readonly holder: string;
-    readonly atMs: number;
-  }): void {
+  release({ address, holder, atMs }: NodeRelease): void {
     for (const claim of this.#claims.get(address) ?? []) {
       if (claim.holders.delete(holder)) claim.lastEndMs = Math.max(claim.lastEndMs, atMs);
     }

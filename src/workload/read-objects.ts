@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { arrayOf, objectOf, textOf, type JsonObject } from './json-value.js';
 import { readKubernetesObject, type KubernetesObject } from './kubernetes-object.js';
@@ -70,27 +71,50 @@ function failure(code: WorkloadErrorCode, { file, line }: Place, what: string, c
 }
 
 async function* readChunks(file: string): AsyncGenerator<Uint8Array> {
-  const source = createReadStream(file);
   try {
-    const magic = await readMagic(file);
-    if (!magic.equals(GZIP_MAGIC)) {
-      yield* source;
-      return;
-    }
-    const gunzip = createGunzip();
-    source.once('error', (error) => gunzip.destroy(error));
-    yield* source.pipe(gunzip);
+    const source: AsyncIterator<Uint8Array> = createReadStream(file)[Symbol.asyncIterator]();
+    const head = await readHead(source);
+    const plain = Readable.from(continued(head, source), { objectMode: false });
+    yield* GZIP_MAGIC.equals(head.subarray(0, GZIP_MAGIC.length)) ? unzipped(plain) : plain;
   } catch (error) {
     throw failure('WORKLOAD_ERR_OBJECTS_READ', { file }, 'cannot be read', error);
-  } finally {
-    source.destroy();
   }
 }
 
-async function readMagic(file: string): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of createReadStream(file, { end: GZIP_MAGIC.length - 1 })) chunks.push(chunk);
+/** Enough to know gzip by; a pipe may give one byte at a time, and cannot be read twice. */
+async function readHead(source: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  while (length < GZIP_MAGIC.length) {
+    const { done, value } = await source.next();
+    if (done === true) break;
+    chunks.push(value);
+    length += value.length;
+  }
   return Buffer.concat(chunks);
+}
+
+async function* continued(head: Uint8Array, source: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    if (head.length > 0) yield head;
+    for (;;) {
+      const { done, value } = await source.next();
+      if (done === true) return;
+      yield value;
+    }
+  } finally {
+    await source.return?.(); // closes the file also when nobody wants the rest
+  }
+}
+
+async function* unzipped(source: Readable): AsyncGenerator<Uint8Array> {
+  const gunzip = createGunzip();
+  source.once('error', (error) => gunzip.destroy(error));
+  try {
+    yield* source.pipe(gunzip);
+  } finally {
+    source.destroy();
+  }
 }
 
 /** The next line that is not blank, without a byte order mark. */
