@@ -43,7 +43,7 @@ export class Owners {
    */
   workloadOf(pod: PodFacts): OwnedBy {
     const { namespace, controller } = pod;
-    if (controller === undefined || pod.isMirror || controller.kind === 'Node') {
+    if (controller === undefined || controller.kind === 'Node') {
       return { workload: { namespace, kind: 'Pod', name: pod.name }, isCertain: true };
     }
     const reference = (kind: string, name: string): WorkloadReference => ({ namespace, kind, name });

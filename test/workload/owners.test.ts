@@ -32,14 +32,8 @@ describe('Owners', () => {
     ['Workflow etl', { kind: 'Workflow', name: 'etl' }],
     ['Pod web', undefined],
     ['Pod web', { kind: 'Node', name: 'node-1' }],
-  ])('finds %s without asking further', (expected, owner) => {
+  ])('finds %s without asking further (a static pod is owned by its Node)', (expected, owner) => {
     expect(workload(new Owners(), podJson({ ...(owner && { owner }) }))).toBe(expected);
-  });
-
-  it('takes a static pod for itself', () => {
-    const annotations = { 'kubernetes.io/config.mirror': 'abc' };
-    const owner = { kind: 'Node', name: 'node-1' };
-    expect(workload(new Owners(), podJson({ name: 'etcd-node-1', annotations, owner }))).toBe('Pod etcd-node-1');
   });
 
   it.each(['Deployment', 'Rollout'])('finds the %s of a ReplicaSet', (kind) => {

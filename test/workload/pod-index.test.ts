@@ -49,10 +49,19 @@ describe('the history of an address', () => {
     expect(holder(index, ip, 35)).toBe('nobody');
   });
 
+  it('is not settled before a deletion, for the address was free a little earlier', () => {
+    const pod = podJson({ ip, container: 1 });
+    const index = indexAfter(event(1, 'ADDED', pod), event(20, 'DELETED', pod));
+    expect(index.find(ip, ms(15))).toMatchObject({ isSettled: false });
+  });
+
   it('ignores an event that comes after the deletion', () => {
     const pod = podJson({ ip, container: 1 });
-    const index = indexAfter(event(1, 'ADDED', pod), event(20, 'DELETED', pod), event(21, 'MODIFIED', pod));
+    const late = podJson({ ip: '192.0.2.11', container: 1 });
+    const index = indexAfter(event(1, 'ADDED', pod), event(20, 'DELETED', pod), event(21, 'MODIFIED', late));
+    expect(holder(index, ip, 10)).toBe('shop/web');
     expect(holder(index, ip, 40)).toBe('nobody');
+    expect(holder(index, '192.0.2.11', 10)).toBe('nobody');
   });
 
   it('takes a pod that a new list does not have for deleted', () => {
@@ -114,6 +123,21 @@ describe('an address that changes hands', () => {
       event(9, 'DELETED', podJson(a)),
     );
     expect([2, 3.2, 6].map((seconds) => holder(index, ip, seconds))).toEqual(['shop/a', 'shop/a', 'shop/b']);
+  });
+
+  it('stays with the earlier pod until the later one is created, unless that is a static pod, which runs before', () => {
+    const a = { name: 'a', ip, start: 0 };
+    const b = { name: 'b', ip, start: 3 };
+    const annotations = { 'kubernetes.io/config.mirror': 'hash' };
+    const holders = [b, { ...b, annotations }].map((later) => {
+      const index = indexAfter(
+        event(0.1, 'ADDED', podJson(a)),
+        event(3.4, 'ADDED', podJson(later)),
+        event(9, 'DELETED', podJson(a)),
+      );
+      return holder(index, ip, 3.2);
+    });
+    expect(holders).toEqual(['shop/a', 'ambiguous']);
   });
 
   it('is nobody’s for certain within the second in which the later pod started', () => {
