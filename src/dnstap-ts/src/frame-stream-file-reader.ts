@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, type Gunzip } from 'node:zlib';
 
 import { DnstapError, type FrameStreamsError } from './errors.js';
 import { FrameStreamReader } from './frame-stream-reader.js';
@@ -9,6 +9,8 @@ import { FrameStreamReader } from './frame-stream-reader.js';
 export interface FrameStreamFileReadOptions {
   /** Called for each data frame, synchronously. The bytes are valid during the call only. */
   readonly onFrame: (buffer: Buffer, start: number, end: number) => void;
+  /** Awaited between chunks, for handlers that must not be outrun. */
+  readonly afterChunk?: () => Promise<void>;
   /** Default `protobuf:dnstap.Dnstap`. */
   readonly contentType?: string;
   /** Longer frames are skipped and counted. Default 256 KiB. */
@@ -51,9 +53,15 @@ export async function readFrameStreamFile(
   options.signal?.throwIfAborted();
   const input = typeof source === 'string' ? createReadStream(source) : source;
   const file = new FileReading(options);
+  const abort = () => void input.destroy(new Error('aborted'));
+  options.signal?.addEventListener('abort', abort, { once: true });
   try {
     await file.read(input);
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw error;
   } finally {
+    options.signal?.removeEventListener('abort', abort);
     input.destroy();
   }
   return file.result();
@@ -62,6 +70,7 @@ export async function readFrameStreamFile(
 class FileReading {
   readonly #reader: FrameStreamReader;
   readonly #signal: AbortSignal | undefined;
+  readonly #afterChunk: (() => Promise<void>) | undefined;
   #failure: FrameStreamsError | undefined;
   #frames = 0;
   #bytes = 0;
@@ -72,6 +81,7 @@ class FileReading {
   constructor(options: FrameStreamFileReadOptions) {
     const { onFrame, signal, contentType, maxFrameBytes } = options;
     this.#signal = signal;
+    this.#afterChunk = options.afterChunk;
     this.#reader = new FrameStreamReader(
       {
         frame: (buffer, start, end) => {
@@ -96,26 +106,23 @@ class FileReading {
     const chunks = fileErrors(input);
     const first = await firstBytes(chunks);
     if (first.length >= 2 && first.readUInt16BE(0) === GZIP_MAGIC) return this.#readGzip(first, chunks);
-    this.#push(first);
-    for await (const chunk of chunks) this.#push(chunk);
+    await this.#push(first);
+    for await (const chunk of chunks) await this.#push(chunk);
   }
 
   async #readGzip(first: Buffer, chunks: AsyncIterable<Buffer>): Promise<void> {
     const gunzip = createGunzip();
     const feeding = feed(gunzip, first, chunks);
     feeding.catch((error: Error) => gunzip.destroy(error));
-    try {
-      for await (const chunk of gunzip) this.#push(chunk as Buffer); // zlib streams give Buffers
-    } catch (error) {
-      if (!isUnexpectedEnd(error)) throw asFileError(error);
-    }
+    for await (const chunk of unpacked(gunzip)) await this.#push(chunk);
   }
 
-  #push(chunk: Buffer): void {
+  async #push(chunk: Buffer): Promise<void> {
     this.#signal?.throwIfAborted();
     this.#bytes += chunk.length;
     this.#trailingBytes += chunk.length - this.#reader.push(chunk);
     if (this.#failure !== undefined) throw this.#failure;
+    await this.#afterChunk?.();
   }
 
   result(): FrameStreamFileResult {
@@ -149,11 +156,16 @@ async function* fileErrors(input: Readable): AsyncGenerator<Buffer> {
   }
 }
 
-async function feed(
-  gunzip: ReturnType<typeof createGunzip>,
-  first: Buffer,
-  chunks: AsyncIterable<Buffer>,
-): Promise<void> {
+/** What comes out of gunzip; input that is cut off ends it without an error. */
+async function* unpacked(gunzip: Gunzip): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of gunzip) yield chunk as Buffer; // zlib streams give Buffers
+  } catch (error) {
+    if (!isUnexpectedEnd(error)) throw asFileError(error);
+  }
+}
+
+async function feed(gunzip: Gunzip, first: Buffer, chunks: AsyncIterable<Buffer>): Promise<void> {
   gunzip.write(first);
   for await (const chunk of chunks) {
     if (gunzip.destroyed) return;
@@ -162,7 +174,7 @@ async function feed(
   gunzip.end();
 }
 
-function drained(gunzip: ReturnType<typeof createGunzip>): Promise<void> {
+function drained(gunzip: Gunzip): Promise<void> {
   return new Promise((resolve) => {
     gunzip.once('drain', resolve);
     gunzip.once('close', resolve);
@@ -174,6 +186,6 @@ function isUnexpectedEnd(error: unknown): boolean {
 }
 
 function asFileError(cause: unknown): unknown {
-  if (cause instanceof DnstapError || !(cause instanceof Error) || cause.name === 'AbortError') return cause;
+  if (cause instanceof DnstapError || !(cause instanceof Error)) return cause;
   return new DnstapError('DNSTAP_ERR_FILE', 'reading failed', { cause });
 }

@@ -9,9 +9,11 @@ export {
   encodeControlFrame,
 } from './control-frame.js';
 export { type Dnstap, type Message, type Policy, unixNanoseconds } from './dnstap-message.js';
+export { channels } from './diagnostics.js';
 export { DnstapView } from './dnstap-view.js';
 export { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
 export { DnstapDecodeError, DnstapError, type DnstapErrorCode, ERROR_CODES, FrameStreamsError } from './errors.js';
+export { FrameQueue, type FrameQueueOptions, type QueuedFrame } from './frame-queue.js';
 export { type FrameSink, FrameSplitter } from './frame-splitter.js';
 export {
   type FrameStreamFileReadOptions,
@@ -38,4 +40,5 @@ export {
 } from './message-kinds.js';
 export { Receiver, type ReceiverEvents, type ReceiverOptions } from './receiver.js';
 export { type FrameHandler, ReceiverConnection } from './receiver-connection.js';
+export { Sender, type SenderEvents, type SenderOptions, type SenderStatistics } from './sender.js';
 export type { Pem, ReceiverTlsOptions, SenderTlsOptions } from './tls-options.js';

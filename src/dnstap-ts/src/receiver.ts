@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer, type TLSSock
 
 import { parseAddressRanges } from './address.js';
 import { CodeCounter, type ConnectionStatistics, type ReceiverStatistics } from './connection-statistics.js';
+import { channels } from './diagnostics.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
 import { DnstapError, type DnstapErrorCode } from './errors.js';
 import { HARD_MAX_FRAME_BYTES } from './frame-splitter.js';
@@ -33,7 +34,7 @@ export interface ReceiverOptions {
   readonly handshakeTimeoutMs?: number;
   /** Longer frames are skipped and counted. Default 256 KiB; at most 16 MiB, above which a connection is closed. */
   readonly maxFrameBytes?: number;
-  /** Mode of the unix socket file, for example 0o666. Default: what the umask leaves. */
+  /** Mode of the unix socket file, for example 0o666; without meaning for other endpoints. Default: the umask's. */
   readonly socketMode?: number;
   /** Owner of the unix socket file. Default: the process. */
   readonly socketOwner?: { readonly uid: number; readonly gid: number };
@@ -148,6 +149,7 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
     } else {
       await listenOnPort(server, this.#endpoint.host, this.#endpoint.port);
     }
+    channels.receiverListening.publish({ endpoint: this.endpoint });
     server.on('error', (cause) => this.#report(new DnstapError('DNSTAP_ERR_CONNECTION', 'accept failed', { cause })));
   }
 
@@ -216,12 +218,14 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
     const refusal = this.#refusal(socket);
     if (refusal !== undefined) {
       this.#refused.add(refusal);
+      channels.receiverRefused.publish({ code: refusal, peer: this.#peerName(socket) });
       socket.on('error', () => {}); // it is gone; what its end has to say interests nobody
       socket.destroy();
       return undefined;
     }
     const connection = this.#createConnection(socket);
     this.#connections.add(connection);
+    channels.receiverConnection.publish({ connection });
     this.emit('connection', connection);
     return connection;
   }
@@ -237,14 +241,23 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
   #createConnection(socket: Socket): ReceiverConnection {
     return new ReceiverConnection({
       id: ++this.#accepted,
-      peer: this.#endpoint.kind === 'unix' ? this.endpoint : peerName(socket),
+      peer: this.#peerName(socket),
       contentType: this.#options.contentType,
       maxFrameBytes: this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
       handshakeTimeoutMs: this.#options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS,
       onFrame: this.#options.onFrame,
-      onHandshake: (connection) => this.emit('handshake', connection),
+      onHandshake: (connection) => this.#handshakeDone(connection),
       onClose: (connection) => this.#connectionClosed(connection),
     });
+  }
+
+  #peerName(socket: Socket): string {
+    return this.#endpoint.kind === 'unix' ? this.endpoint : peerName(socket);
+  }
+
+  #handshakeDone(connection: ReceiverConnection): void {
+    channels.receiverHandshake.publish({ connection });
+    this.emit('handshake', connection);
   }
 
   #connectionClosed(connection: ReceiverConnection): void {
@@ -254,11 +267,13 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
     addSums(this.#closedSums, statistics);
     this.#closedDecodeErrors.addAll(statistics.decodeErrors);
     if (error !== undefined) this.#failed.add(error.code);
+    channels.receiverClose.publish({ connection, error });
     this.emit('close', connection);
     if (error?.code === 'DNSTAP_ERR_HANDLER') this.#report(error);
   }
 
   #report(error: DnstapError): void {
+    channels.receiverError.publish({ error });
     if (this.listenerCount('error') > 0) this.emit('error', error);
   }
 
