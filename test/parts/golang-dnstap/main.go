@@ -119,7 +119,8 @@ func (t *table) readOnce(path string) error {
 	return t.readStream(file, false)
 }
 
-// readStream returns nil at STOP and at an end without STOP: CoreDNS often ends without one.
+// readStream returns nil at STOP and at an end without STOP: CoreDNS does not wait for its STOP to be sent when it ends, nor
+// for our FINISH.
 func (t *table) readStream(stream io.ReadWriter, bidirectional bool) error {
 	reader, err := dnstap.NewReader(stream, &dnstap.ReaderOptions{Bidirectional: bidirectional})
 	if err != nil {
@@ -133,7 +134,9 @@ func (t *table) readStream(stream io.ReadWriter, bidirectional bool) error {
 			t.decode(frame[:n])
 		case errors.Is(err, framestream.ErrDataFrameTooLarge):
 			t.frames++
-		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return nil
+		case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 			return nil
 		default:
 			return err
