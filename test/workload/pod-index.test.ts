@@ -61,7 +61,7 @@ describe('the history of an address', () => {
     const index = indexAfter(event(1, 'ADDED', pod), event(20, 'DELETED', pod), event(21, 'MODIFIED', late));
     expect(holder(index, ip, 10)).toBe('shop/web');
     expect(holder(index, ip, 40)).toBe('nobody');
-    expect(holder(index, '192.0.2.11', 10)).toBe('nobody');
+    expect(holder(index, '192.0.2.11', 20)).toBe('nobody');
   });
 
   it('takes a pod that a new list does not have for deleted', () => {
