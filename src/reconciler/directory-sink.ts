@@ -1,10 +1,12 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { formatServiceEntry } from '../istio/format-yaml.js';
 import { readServiceEntry, type ServiceEntry } from '../istio/service-entry.js';
-import type { ServiceEntryPlan } from '../plan/service-entry-plan.js';
-import type { ServiceEntrySink, SinkFailure, SinkResult, SinkState } from './sink.js';
+import type { PlannedUpdate, ServiceEntryPlan } from '../plan/service-entry-plan.js';
+import { ReconcilerError } from './reconciler-error.js';
+import { toFailure, type ServiceEntrySink, type SinkFailure, type SinkResult, type SinkState } from './sink.js';
 
 const YAML_FILE = /\.ya?ml$/;
 
@@ -28,44 +30,86 @@ export class DirectorySink implements ServiceEntrySink {
 
   async apply(plan: ServiceEntryPlan): Promise<SinkResult> {
     const failures: SinkFailure[] = [];
-    const carryOut = async (entries: readonly ServiceEntry[], write: (entry: ServiceEntry) => Promise<void>) => {
+    const carryOut = async <T>(
+      items: readonly T[],
+      entryOf: (item: T) => ServiceEntry,
+      work: (item: T) => Promise<void>,
+    ) => {
       const done: ServiceEntry[] = [];
-      for (const entry of entries) {
+      for (const item of items) {
         try {
-          await write(entry);
-          done.push(entry);
+          await work(item);
+          done.push(entryOf(item));
         } catch (err) {
-          failures.push(toFailure(entry, err));
+          failures.push(toFailure(entryOf(item), err));
         }
       }
       return done;
     };
-    const write = async (entry: ServiceEntry): Promise<void> => this.#write(entry);
-    const created = await carryOut(
-      plan.create.map(({ entry }) => entry),
-      write,
-    );
-    const updated = await carryOut(
-      plan.update.map(({ entry }) => entry),
-      write,
-    );
-    const deleted = await carryOut(
-      plan.delete.map(({ current }) => current),
-      async (entry) => rm(this.#path(entry)),
-    );
-    return { created, updated, deleted, failures };
+    return {
+      created: await carryOut(
+        plan.create,
+        ({ entry }) => entry,
+        async ({ entry }) => this.#create(entry),
+      ),
+      updated: await carryOut(
+        plan.update,
+        ({ entry }) => entry,
+        async (update) => this.#update(update),
+      ),
+      deleted: await carryOut(
+        plan.delete,
+        ({ current }) => current,
+        async ({ current }) => this.#delete(current),
+      ),
+      failures,
+    };
   }
 
   #path({ metadata }: ServiceEntry): string {
     return join(this.#directory, `${metadata.namespace}.${metadata.name}.yaml`); // a namespace has no dot
   }
 
-  async #write(entry: ServiceEntry): Promise<void> {
-    const path = this.#path(entry);
-    const temporary = `${path}.${process.pid}.tmp`;
-    await writeFile(temporary, formatServiceEntry(entry));
-    await rename(temporary, path);
+  async #create(entry: ServiceEntry): Promise<void> {
+    const temporary = await this.#writeTemporary(entry);
+    try {
+      await link(temporary, this.#path(entry)); // unlike a rename, it does not replace what is there
+    } catch (err) {
+      if (err instanceof Error && 'code' in err && err.code === 'EEXIST') throw foreignFile(this.#path(entry));
+      throw err;
+    } finally {
+      await rm(temporary, { force: true });
+    }
   }
+
+  async #update({ entry, current }: PlannedUpdate): Promise<void> {
+    await this.#checkFile(current);
+    await rename(await this.#writeTemporary(entry), this.#path(entry));
+  }
+
+  async #delete(current: ServiceEntry): Promise<void> {
+    await this.#checkFile(current);
+    await rm(this.#path(current));
+  }
+
+  /** @throws ReconcilerError when the file is not, or not any more, this entry and nothing else */
+  async #checkFile(current: ServiceEntry): Promise<void> {
+    const path = this.#path(current);
+    const [only, ...others] = readEntries(await readFile(path, 'utf8'));
+    const isIt = others.length === 0 && isDeepStrictEqual(only, current);
+    if (!isIt) throw foreignFile(path);
+  }
+
+  /** Whole, and on the disk, before it gets its name. */
+  async #writeTemporary(entry: ServiceEntry): Promise<string> {
+    const temporary = `${this.#path(entry)}.${process.pid}.tmp`;
+    await writeFile(temporary, formatServiceEntry(entry), { flush: true });
+    return temporary;
+  }
+}
+
+function foreignFile(path: string): ReconcilerError {
+  return new ReconcilerError('RECONCILER_ERR_FOREIGN_FILE', `${path} holds something else`);
 }
 
 /** What is no YAML, or no ServiceEntry, is somebody else's and passed over. */
@@ -76,10 +120,4 @@ function readEntries(text: string): ServiceEntry[] {
     const value: unknown = document.errors.length > 0 ? undefined : document.toJS();
     return readServiceEntry(value) ?? [];
   });
-}
-
-function toFailure({ metadata, spec }: ServiceEntry, err: unknown): SinkFailure {
-  const code = err instanceof Error && 'code' in err ? String(err.code) : 'UNKNOWN';
-  const message = err instanceof Error ? err.message : String(err);
-  return { namespace: metadata.namespace, name: metadata.name, host: spec.hosts[0] ?? '', code, message };
 }

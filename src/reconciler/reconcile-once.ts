@@ -6,7 +6,7 @@ import { planServiceEntries } from '../plan/plan-service-entries.js';
 import type { PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
 import { attributeEvidence } from '../workload/attribute-evidence.js';
-import { desiredEntries, isUnwanted, type EntrySettings } from './desired-entries.js';
+import { desiredEntries, isUnwanted, type EntrySettings, type RefusedEntry } from './desired-entries.js';
 import type { ServiceEntrySink, SinkFailure, SinkResult } from './sink.js';
 
 export interface ReconcileSettings extends EntrySettings {
@@ -31,6 +31,8 @@ export interface ReconcileStatus {
   readonly hosts: Readonly<Partial<Record<HostState, number>>>;
   /** Pieces of evidence that wait for the API server to know their client. */
   readonly waiting: number;
+  /** Entries that cannot be. */
+  readonly refused: readonly RefusedEntry[];
   readonly plan: ServiceEntryPlan;
   readonly result: SinkResult;
 }
@@ -43,28 +45,43 @@ export interface ReconcileStatus {
  */
 export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileStatus> {
   const { store, sink, settings, nowMs, signal } = input;
-  const { entries, namespaces } = await sink.read(signal);
+  // First what needs no cluster: while it is away, or without Istio, learning goes on.
   const waiting = await attributePending(input);
   await advance(store, settings.lifecycle, nowMs);
-
-  const desired: ServiceEntry[] = [];
-  const unwanted: string[] = [];
-  const records: HostRecord[] = [];
-  for await (const record of store.list()) {
-    records.push(record);
-    desired.push(...desiredEntries(record, settings));
-    if (isUnwanted(record)) unwanted.push(record.hostname);
-  }
+  const { entries, namespaces, apiVersion = settings.apiVersion } = await sink.read(signal);
+  const { records, desired, unwanted, refused } = await collectHosts(store, { ...settings, apiVersion });
   const plan = planServiceEntries({
     current: entries,
     desired: settings.lifecycle.policy === 'observe' ? [] : desired,
-    unwanted,
+    unwanted: settings.lifecycle.policy === 'observe' ? [] : unwanted,
     ...(namespaces === undefined ? {} : { namespaces }),
     policy: settings.policy,
   });
   const result = await sink.apply(plan, signal);
   await store.transition(appliedHosts(records, plan, result, nowMs));
-  return { atMs: nowMs, hosts: countStates(records), waiting, plan, result };
+  return { atMs: nowMs, hosts: countStates(records), waiting, refused, plan, result };
+}
+
+interface Hosts {
+  readonly records: readonly HostRecord[];
+  readonly desired: readonly ServiceEntry[];
+  readonly unwanted: readonly string[];
+  readonly refused: readonly RefusedEntry[];
+}
+
+async function collectHosts(store: HostStore, settings: EntrySettings): Promise<Hosts> {
+  const records: HostRecord[] = [];
+  const desired: ServiceEntry[] = [];
+  const unwanted: string[] = [];
+  const refused: RefusedEntry[] = [];
+  for await (const record of store.list()) {
+    records.push(record);
+    const wanted = desiredEntries(record, settings);
+    desired.push(...wanted.entries);
+    refused.push(...wanted.refused);
+    if (isUnwanted(record)) unwanted.push(record.hostname);
+  }
+  return { records, desired, unwanted, refused };
 }
 
 /** Attributes pending evidence where the pods are known; returns how many pieces have to wait. */

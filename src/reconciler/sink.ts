@@ -1,4 +1,4 @@
-import type { ServiceEntry } from '../istio/service-entry.js';
+import type { ServiceEntry, ServiceEntryApiVersion } from '../istio/service-entry.js';
 import type { ServiceEntryPlan } from '../plan/service-entry-plan.js';
 
 export interface SinkState {
@@ -6,6 +6,8 @@ export interface SinkState {
   readonly entries: readonly ServiceEntry[];
   /** Namespaces that can take an entry; absent where that is not known. */
   readonly namespaces?: ReadonlySet<string>;
+  /** The API version that the target takes; absent where any will do. */
+  readonly apiVersion?: ServiceEntryApiVersion;
 }
 
 export interface SinkFailure {
@@ -29,4 +31,11 @@ export interface ServiceEntrySink {
   read(signal: AbortSignal): Promise<SinkState>;
   /** Carries a plan out. An entry that fails is reported and stops no other. */
   apply(plan: ServiceEntryPlan, signal: AbortSignal): Promise<SinkResult>;
+}
+
+/** @internal What is reported of an entry that could not be written. */
+export function toFailure({ metadata, spec }: ServiceEntry, err: unknown): SinkFailure {
+  const code = err instanceof Error && 'code' in err ? String(err.code) : 'UNKNOWN';
+  const message = err instanceof Error ? err.message : String(err);
+  return { namespace: metadata.namespace, name: metadata.name, host: spec.hosts[0] ?? '', code, message };
 }

@@ -1,0 +1,85 @@
+import type { KubernetesClient } from '../kubernetes/client.js';
+import type { KubernetesError } from '../kubernetes/kubernetes-error.js';
+import type { KubernetesObject as RawObject } from '../kubernetes/kubernetes-object.js';
+import { watchResource } from '../kubernetes/watch.js';
+import { readKubernetesObject, WORKLOAD_KINDS, type KubernetesObject } from './kubernetes-object.js';
+import type { PodIndex } from './pod-index.js';
+
+type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
+
+export interface WorkloadWatchOptions {
+  readonly client: KubernetesClient;
+  readonly index: PodIndex;
+  /** @defaultValue all namespaces */
+  readonly namespace?: string;
+  readonly now: () => number;
+  readonly onError: (kind: WorkloadKind, error: KubernetesError, retryInMs: number) => void;
+}
+
+/** Of owners only the metadata counts; addresses and container times are in the status of pods and nodes. */
+const RESOURCES = {
+  Pod: { group: '', version: 'v1', plural: 'pods', metadataOnly: false },
+  Node: { group: '', version: 'v1', plural: 'nodes', metadataOnly: false },
+  ReplicaSet: { group: 'apps', version: 'v1', plural: 'replicasets', metadataOnly: true },
+  Job: { group: 'batch', version: 'v1', plural: 'jobs', metadataOnly: true },
+} as const;
+
+/**
+ * Keeps a {@link PodIndex} up to date from the API server.
+ *
+ * Only Pods are needed. Without the right to read Nodes, ReplicaSets or Jobs attribution says a little less: a node's
+ * address is also in its pods, and the name of a Deployment in the name of its ReplicaSet.
+ */
+export class WorkloadWatch {
+  readonly #options: WorkloadWatchOptions;
+  #arePodsCurrent = false;
+
+  constructor(options: WorkloadWatchOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Whether the index holds what the API server knows about pods. While it does not, an address that nobody is known to
+   * have says nothing, and attribution has to wait.
+   */
+  isCurrent(): boolean {
+    return this.#arePodsCurrent;
+  }
+
+  /** Resolves when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    // Nodes are of no namespace, so who may read one namespace only may not read them.
+    const kinds = WORKLOAD_KINDS.filter((kind) => kind !== 'Node' || this.#options.namespace === undefined);
+    await Promise.all(kinds.map(async (kind) => this.#watch(kind, signal)));
+  }
+
+  async #watch(kind: WorkloadKind, signal: AbortSignal): Promise<void> {
+    const { client, index, namespace, now, onError } = this.#options;
+    const { metadataOnly, ...resource } = RESOURCES[kind];
+    await watchResource({
+      client,
+      resource,
+      metadataOnly,
+      ...(namespace !== undefined && { namespace }),
+      signal,
+      onList: (objects) => {
+        const known = objects.map((object) => read(kind, object)).filter((object) => object !== undefined);
+        index.applyList({ kind, objects: known, atMs: now() });
+      },
+      onEvent: (type, raw) => {
+        const object = read(kind, raw);
+        if (object !== undefined) index.apply({ atMs: now(), type, object });
+      },
+      onCurrent: (isCurrent) => {
+        if (kind === 'Pod') this.#arePodsCurrent = isCurrent;
+      },
+      onError: (error, retryInMs) => onError(kind, error, retryInMs),
+    });
+  }
+}
+
+/** Objects of which only the metadata was asked for call themselves PartialObjectMetadata. */
+function read(kind: WorkloadKind, object: RawObject): KubernetesObject | undefined {
+  const facts = readKubernetesObject({ ...object, kind });
+  return 'skipped' in facts ? undefined : facts;
+}
