@@ -22,6 +22,7 @@ export interface ClusterSinkOptions {
 }
 
 const GROUP = 'networking.istio.io';
+const SERVICE_ENTRIES = { group: GROUP, plural: 'serviceentries' };
 const NAMESPACES = { group: '', version: 'v1', plural: 'namespaces' };
 /** Entries written after one look at their namespace: few, so that the look is fresh. */
 const BATCH_ENTRIES = 8;
@@ -56,20 +57,20 @@ export class ClusterSink implements ServiceEntrySink {
   /** @throws KubernetesError; KUBERNETES_ERR_RESOURCE_ABSENT where Istio's CRDs are not installed */
   async read(signal: AbortSignal): Promise<SinkState> {
     const { client, namespace } = this.#options;
-    const resource = await this.#resource(signal);
+    const version = await this.#discover(signal);
+    const resource = { ...SERVICE_ENTRIES, version };
     const { items } = await listResource({ client, resource, signal, ...(namespace !== undefined && { namespace }) });
     // What is no ServiceEntry with hosts covers nothing.
     const entries = items.flatMap((item) => readServiceEntry(item) ?? []);
     const namespaces = namespace === undefined ? await this.#readNamespaces(signal) : new Set([namespace]);
-    const apiVersion = SERVICE_ENTRY_API_VERSIONS.find((known) => known === `${GROUP}/${resource.version}`);
+    const apiVersion = SERVICE_ENTRY_API_VERSIONS.find((known) => known === `${GROUP}/${version}`);
     return { entries, ...(namespaces && { namespaces }), ...(apiVersion && { apiVersion }) };
   }
 
-  /** Asked anew on every use: the CRDs may be installed, upgraded or removed at any time. */
-  async #resource(signal: AbortSignal): Promise<KubernetesResource> {
+  /** Asked anew on every read: the CRDs may be installed, upgraded or removed at any time. */
+  async #discover(signal: AbortSignal): Promise<string> {
     const versions = SERVICE_ENTRY_API_VERSIONS.map((apiVersion) => apiVersion.slice(GROUP.length + 1));
-    const lookUp = { client: this.#options.client, group: GROUP, plural: 'serviceentries', versions, signal };
-    return { group: GROUP, version: await discoverVersion(lookUp), plural: 'serviceentries' };
+    return discoverVersion({ client: this.#options.client, ...SERVICE_ENTRIES, versions, signal });
   }
 
   /** Namespaces that take objects; undefined where they may not be read, since each write will tell, too. */
@@ -94,8 +95,7 @@ export class ClusterSink implements ServiceEntrySink {
         return { kind: 'updated', entry, ...(uid !== undefined && { uid }) };
       }),
     ];
-    if (writes.length === 0 && plan.delete.length === 0) return { created: [], updated: [], deleted: [], failures: [] };
-    const run = new ApplyRun(this.#options, await this.#resource(signal), signal);
+    const run = new ApplyRun(this.#options, signal);
     const inFlight = this.#options.inFlight ?? DEFAULT_IN_FLIGHT;
     await forEachInFlight(batchesOf(writes), inFlight, async (batch) => run.writeBatch(batch));
     await forEachInFlight(plan.delete, inFlight, async ({ current }) => run.remove(current));
@@ -106,7 +106,6 @@ export class ClusterSink implements ServiceEntrySink {
 /** One plan on its way to the API server. */
 class ApplyRun {
   readonly #options: ClusterSinkOptions;
-  readonly #resource: KubernetesResource;
   readonly #signal: AbortSignal;
   readonly #created: ServiceEntry[] = [];
   readonly #updated: ServiceEntry[] = [];
@@ -115,9 +114,8 @@ class ApplyRun {
   /** Set when going on is pointless. */
   #general: Error | undefined;
 
-  constructor(options: ClusterSinkOptions, resource: KubernetesResource, signal: AbortSignal) {
+  constructor(options: ClusterSinkOptions, signal: AbortSignal) {
     this.#options = options;
-    this.#resource = resource;
     this.#signal = signal;
   }
 
@@ -137,7 +135,8 @@ class ApplyRun {
     let neighbours: readonly ServiceEntry[];
     try {
       this.#checkFence();
-      neighbours = await this.#readNamespace(batch[0]?.entry.metadata.namespace ?? '');
+      const [first] = batch;
+      neighbours = first === undefined ? [] : await this.#readNamespaceOf(first.entry);
     } catch (err) {
       for (const { entry } of batch) this.#fail(entry, err);
       return;
@@ -154,7 +153,14 @@ class ApplyRun {
       const { client } = this.#options;
       const preconditions = { uid, resourceVersion };
       try {
-        await deleteObject({ client, resource: this.#resource, namespace, name, preconditions, signal: this.#signal });
+        await deleteObject({
+          client,
+          resource: resourceOf(current),
+          namespace,
+          name,
+          preconditions,
+          signal: this.#signal,
+        });
       } catch (err) {
         if (!(err instanceof KubernetesError) || err.code !== 'KUBERNETES_ERR_NOT_FOUND') throw err;
       }
@@ -183,33 +189,41 @@ class ApplyRun {
     this.#failures.push(failure);
   }
 
-  async #readNamespace(namespace: string): Promise<readonly ServiceEntry[]> {
+  async #readNamespaceOf(entry: ServiceEntry): Promise<readonly ServiceEntry[]> {
     const { client } = this.#options;
-    const { items } = await listResource({ client, resource: this.#resource, namespace, signal: this.#signal });
+    const { namespace } = entry.metadata;
+    const { items } = await listResource({ client, resource: resourceOf(entry), namespace, signal: this.#signal });
     return items.flatMap((item) => readServiceEntry(item) ?? []);
   }
 
   async #write({ kind, entry, uid }: Write, neighbours: readonly ServiceEntry[]): Promise<void> {
     const host = entry.spec.hosts[0] ?? '';
+    const namesake = neighbours.find(({ metadata }) => metadata.name === entry.metadata.name);
+    // Apply would merge into it.
+    if (kind === 'created' && namesake !== undefined) throw nameAppeared();
     const other = neighbours.find(
-      ({ metadata, spec }) =>
-        metadata.name !== entry.metadata.name && spec.hosts.some((name) => isSameHost(name, host)),
+      (neighbour) => neighbour !== namesake && neighbour.spec.hosts.some((name) => isSameHost(name, host)),
     );
     if (other !== undefined) {
       throw new ReconcilerError('RECONCILER_ERR_HOST_APPEARED', `${keyOf(other.metadata)} has the host by now`);
     }
     const object = uid === undefined ? entry : { ...entry, metadata: { ...entry.metadata, uid } };
     const { client } = this.#options;
-    const request = { client, resource: this.#resource, object, fieldManager: FIELD_MANAGER, signal: this.#signal };
+    const request = { client, resource: resourceOf(entry), object, fieldManager: FIELD_MANAGER, signal: this.#signal };
     const trial = await applyObject({ ...request, dryRun: true });
-    if (kind === 'created' && !trial.isNew) {
-      // Apply would merge into it.
-      throw new ReconcilerError('RECONCILER_ERR_NAME_APPEARED', 'somebody else has an object of that name by now');
-    }
+    if (kind === 'created' && !trial.isNew) throw nameAppeared();
     if (trial.warnings.length > 0) throw new ReconcilerError('RECONCILER_ERR_WARNING', trial.warnings.join('; '));
     await applyObject(request);
     (kind === 'created' ? this.#created : this.#updated).push(entry);
   }
+}
+
+function resourceOf({ apiVersion }: ServiceEntry): KubernetesResource {
+  return { ...SERVICE_ENTRIES, version: apiVersion.slice(GROUP.length + 1) };
+}
+
+function nameAppeared(): ReconcilerError {
+  return new ReconcilerError('RECONCILER_ERR_NAME_APPEARED', 'somebody else has an object of that name by now');
 }
 
 /** At most {@link BATCH_ENTRIES} entries of one namespace each, in their order. */
