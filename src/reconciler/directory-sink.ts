@@ -6,7 +6,14 @@ import { formatServiceEntry } from '../istio/format-yaml.js';
 import { readServiceEntry, type ServiceEntry } from '../istio/service-entry.js';
 import type { PlannedUpdate, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import { ReconcilerError } from './reconciler-error.js';
-import { toFailure, type ServiceEntrySink, type SinkFailure, type SinkResult, type SinkState } from './sink.js';
+import {
+  errorCodeOf,
+  toFailure,
+  type ServiceEntrySink,
+  type SinkFailure,
+  type SinkResult,
+  type SinkState,
+} from './sink.js';
 
 const YAML_FILE = /\.ya?ml$/;
 
@@ -75,7 +82,7 @@ export class DirectorySink implements ServiceEntrySink {
     try {
       await link(temporary, this.#path(entry)); // unlike a rename, it does not replace what is there
     } catch (err) {
-      if (err instanceof Error && 'code' in err && err.code === 'EEXIST') throw foreignFile(this.#path(entry));
+      if (errorCodeOf(err) === 'EEXIST') throw foreignFile(this.#path(entry));
       throw err;
     } finally {
       await rm(temporary, { force: true });

@@ -35,7 +35,12 @@ export interface ServiceEntrySink {
 
 /** @internal What is reported of an entry that could not be written. */
 export function toFailure({ metadata, spec }: ServiceEntry, err: unknown): SinkFailure {
-  const code = err instanceof Error && 'code' in err ? String(err.code) : 'UNKNOWN';
+  const code = errorCodeOf(err) ?? 'UNKNOWN';
   const message = err instanceof Error ? err.message : String(err);
   return { namespace: metadata.namespace, name: metadata.name, host: spec.hosts[0] ?? '', code, message };
+}
+
+/** @internal The stable code of an error of ours or of Node's. */
+export function errorCodeOf(err: unknown): string | undefined {
+  return typeof err === 'object' && err !== null && 'code' in err ? String(err.code) : undefined;
 }

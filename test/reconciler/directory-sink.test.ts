@@ -1,0 +1,94 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildServiceEntry } from '../../src/istio/build-service-entry.js';
+import { formatServiceEntry } from '../../src/istio/format-yaml.js';
+import type { ServiceEntry } from '../../src/istio/service-entry.js';
+import { planServiceEntries } from '../../src/plan/plan-service-entries.js';
+import { DirectorySink } from '../../src/reconciler/directory-sink.js';
+import type { SinkResult } from '../../src/reconciler/sink.js';
+import { hostname } from '../istio/hostname.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+
+const policy = { owner: 'main', maxChanges: 1000, maxDeletions: 1000, maxDeletionShare: 1 };
+
+let directory: string;
+let sink: DirectorySink;
+
+beforeEach(() => {
+  directory = createTemporaryDirectory().file('entries');
+  sink = new DirectorySink(directory);
+});
+
+function wanted(host: string, exportTo: readonly string[] = ['.']): ServiceEntry {
+  return buildServiceEntry({ hostname: hostname(host), namespace: 'shop', owner: 'main', exportTo });
+}
+
+async function reconcile(desired: readonly ServiceEntry[], unwanted: readonly string[] = []): Promise<SinkResult> {
+  const { entries } = await sink.read();
+  return sink.apply(planServiceEntries({ current: entries, desired, unwanted, policy }));
+}
+
+const A_FILE = 'shop.learned-a.example.com.yaml';
+const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
+
+describe('DirectorySink', () => {
+  it('writes one file an object, and nothing else', async () => {
+    await reconcile([wanted('a.example.com'), wanted('b.example.com')]);
+    expect(readdirSync(directory).sort()).toEqual([A_FILE, 'shop.learned-b.example.com.yaml']);
+    expect(read(A_FILE)).toBe(formatServiceEntry(wanted('a.example.com')));
+  });
+
+  it('has nothing to do the second time', async () => {
+    await reconcile([wanted('a.example.com')]);
+    const nothing = { created: [], updated: [], deleted: [], failures: [] };
+    await expect(reconcile([wanted('a.example.com')])).resolves.toEqual(nothing);
+  });
+
+  it('changes and removes files of its own', async () => {
+    await reconcile([wanted('a.example.com'), wanted('b.example.com')]);
+    await reconcile([wanted('a.example.com', ['*'])], ['b.example.com']);
+    expect(readdirSync(directory)).toEqual([A_FILE]);
+    expect(read(A_FILE)).toBe(formatServiceEntry(wanted('a.example.com', ['*'])));
+  });
+
+  it('writes nothing beside an entry of others for the host', async () => {
+    mkdirSync(directory);
+    const text = formatServiceEntry({ ...wanted('a.example.com'), metadata: { name: 'by-hand', namespace: 'shop' } });
+    writeFileSync(join(directory, 'by-hand.yml'), `# mine\n${text}`);
+    await reconcile([wanted('a.example.com')], ['a.example.com']);
+    expect(readdirSync(directory)).toEqual(['by-hand.yml']);
+  });
+
+  it.each([
+    ['is no YAML', '{{'],
+    ['is something else', 'kind: Kustomization\n'],
+    ['is empty', ''],
+  ])('replaces no file that %s', async (_what, content) => {
+    mkdirSync(directory);
+    writeFileSync(join(directory, A_FILE), content);
+    const { created, failures } = await reconcile([wanted('a.example.com'), wanted('b.example.com')]);
+    expect(created.map(({ spec }) => spec.hosts)).toEqual([['b.example.com']]);
+    expect(failures).toMatchObject([{ host: 'a.example.com', code: 'RECONCILER_ERR_FOREIGN_FILE' }]);
+    expect(read(A_FILE)).toBe(content);
+    expect(readdirSync(directory)).toHaveLength(2);
+  });
+
+  it.each([
+    ['changes', [wanted('a.example.com', ['*'])], []],
+    ['removes', [], ['a.example.com']],
+  ])('%s no file that somebody changed after the read', async (_what, desired, unwanted) => {
+    await reconcile([wanted('a.example.com')]);
+    const { entries } = await sink.read();
+    const plan = planServiceEntries({ current: entries, desired, unwanted, policy });
+    const edited = `${read(A_FILE)}---\nkind: Kustomization\n---\n${formatServiceEntry(wanted('c.example.com'))}`;
+    writeFileSync(join(directory, A_FILE), edited);
+    const { failures } = await sink.apply(plan);
+    expect(failures).toMatchObject([{ code: 'RECONCILER_ERR_FOREIGN_FILE' }]);
+    expect(read(A_FILE)).toBe(edited);
+  });
+
+  it('fails a read of which it cannot have a part', async () => {
+    mkdirSync(join(directory, 'a.yaml'), { recursive: true });
+    await expect(sink.read()).rejects.toMatchObject({ code: 'EISDIR' });
+  });
+});

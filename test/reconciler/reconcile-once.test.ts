@@ -1,0 +1,277 @@
+import { readdirSync } from 'node:fs';
+import type { Hostname } from '../../src/dns/hostname.js';
+import { openEmbeddedStore } from '../../src/host/embedded-store.js';
+import type { HostStore } from '../../src/host/host-store.js';
+import type { HostPolicy } from '../../src/host/lifecycle.js';
+import { EVIDENCE_SLOT_MS, type Observation } from '../../src/observation/observation.js';
+import { DirectorySink } from '../../src/reconciler/directory-sink.js';
+import { ReconcileLoop } from '../../src/reconciler/loop.js';
+import { reconcileOnce, type ReconcileInput, type ReconcileStatus } from '../../src/reconciler/reconcile-once.js';
+import type { ServiceEntrySink } from '../../src/reconciler/sink.js';
+import { createLogger } from '../../src/telemetry/logger.js';
+import { PodIndex } from '../../src/workload/pod-index.js';
+import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
+import { hostname } from '../istio/hostname.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitUntil } from '../support/wait-until.js';
+
+const START_MS = 100 * EVIDENCE_SLOT_MS;
+const POD_ADDRESS = '192.0.2.10';
+
+let store: HostStore;
+let directory: string;
+let index: PodIndex;
+let sequence: number;
+
+beforeEach(async () => {
+  store = await openEmbeddedStore(createTemporaryDirectory().file('store'));
+  directory = createTemporaryDirectory().file('entries');
+  index = new PodIndex();
+  sequence = 0;
+});
+
+afterEach(async () => {
+  await store.close();
+});
+
+function knowPod(namespace = 'shop', address = POD_ADDRESS): void {
+  const started = new Date(START_MS - 60_000).toISOString();
+  const object = readKubernetesObject({
+    kind: 'Pod',
+    metadata: { name: 'web-0', namespace, uid: `${namespace}-${address}`, creationTimestamp: started },
+    spec: { nodeName: 'node' },
+    status: { phase: 'Running', podIP: address, startTime: started },
+  });
+  if ('skipped' in object) throw new Error(object.skipped);
+  index.apply({ atMs: START_MS - 60_000, type: 'ADDED', object });
+}
+
+async function lookUp(host: string, change: Partial<Observation> = {}): Promise<void> {
+  const observation: Observation = {
+    hostname: hostname(host),
+    client: POD_ADDRESS,
+    addresses: ['198.51.100.1'],
+    ttlSeconds: { min: 60, max: 60 },
+    cnames: [],
+    firstObservedAtMs: START_MS,
+    lastObservedAtMs: START_MS,
+    lookups: 1,
+    origin: 'dnstap',
+    ...change,
+  };
+  sequence += 1;
+  await store.record({ source: 'test', sequence, observations: [observation], rejections: [] });
+}
+
+interface Change {
+  readonly policy?: HostPolicy;
+  readonly sink?: ServiceEntrySink;
+  readonly graceMs?: number;
+}
+
+function input({ policy = 'learn', sink = new DirectorySink(directory), graceMs = 0 }: Change = {}) {
+  const owner = 'main';
+  return {
+    store,
+    sink,
+    index,
+    settings: {
+      owner,
+      exportTo: ['.'],
+      defaultNamespace: 'istio-system',
+      apiVersion: 'networking.istio.io/v1' as const,
+      lifecycle: { policy, stabilityMs: 0 },
+      policy: { owner, maxChanges: 100, maxDeletions: 100, maxDeletionShare: 1 },
+      graceMs,
+    },
+  } satisfies Omit<ReconcileInput, 'nowMs' | 'signal'>;
+}
+
+async function run(change: Change = {}, nowMs = START_MS + 1000): Promise<ReconcileStatus> {
+  return reconcileOnce({ ...input(change), nowMs, signal: new AbortController().signal });
+}
+
+function files(): readonly string[] {
+  return readdirSync(directory).sort();
+}
+
+async function stateOf(host: string): Promise<string | undefined> {
+  return (await store.get(hostname(host)))?.state;
+}
+
+describe('reconcileOnce', () => {
+  it('writes an entry in the namespace of the pod that looked the host up', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    const status = await run();
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+    expect(status).toMatchObject({ hosts: { approved: 1 }, waiting: 0, refused: [], result: { failures: [] } });
+    const record = await store.get(hostname('api.example.com'));
+    expect(record).toMatchObject({
+      state: 'applied',
+      pending: [],
+      workloads: [{ workload: { namespace: 'shop', kind: 'Pod', name: 'web-0' }, attribution: 'exact' }],
+    });
+    expect(record?.transitions.map(({ state }) => state)).toEqual(['candidate', 'eligible', 'approved', 'applied']);
+  });
+
+  it('writes an entry in the default namespace when the client is no known pod', async () => {
+    await lookUp('api.example.com');
+    await run();
+    expect(files()).toEqual(['istio-system.learned-api.example.com.yaml']);
+  });
+
+  it('writes one entry in each namespace', async () => {
+    knowPod();
+    knowPod('web', '192.0.2.11');
+    await lookUp('api.example.com');
+    await lookUp('api.example.com', { client: '192.0.2.11' });
+    await run();
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml', 'web.learned-api.example.com.yaml']);
+  });
+
+  it('waits for the pod to become known, as long as that may still be', async () => {
+    await lookUp('api.example.com');
+    await expect(run({ graceMs: 5000 })).resolves.toMatchObject({ waiting: 1 });
+    expect(files()).toEqual([]);
+    knowPod();
+    await expect(run({ graceMs: 5000 })).resolves.toMatchObject({ waiting: 0 });
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+  });
+
+  it('changes nothing the second time', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    await run();
+    const before = await store.get(hostname('api.example.com'));
+    const { plan, result } = await run();
+    expect([plan.create, plan.update, plan.delete]).toEqual([[], [], []]);
+    expect(result).toEqual({ created: [], updated: [], deleted: [], failures: [] });
+    expect(await store.get(hostname('api.example.com'))).toEqual(before);
+  });
+
+  it.each<[HostPolicy, string]>([
+    ['observe', 'eligible'],
+    ['approve', 'eligible'],
+    ['frozen', 'candidate'],
+  ])('writes nothing under %s', async (policy, state) => {
+    knowPod();
+    await lookUp('api.example.com');
+    await run({ policy });
+    expect(files()).toEqual([]);
+    expect(await stateOf('api.example.com')).toBe(state);
+  });
+
+  it('changes nothing under observe, also where entries were written before', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    await run();
+    await store.transition([move('api.example.com', 'applied', 'ignored')]);
+    await run({ policy: 'observe' });
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+    await run();
+    expect(files()).toEqual([]);
+  });
+
+  it('loses no other host to a namespace that is none', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    const pod = { namespace: 'Not a namespace', name: 'x' };
+    await lookUp('evil.example.com', { client: '192.0.2.99', pod });
+    const { refused } = await run();
+    expect(refused).toEqual([
+      { hostname: 'evil.example.com', namespace: 'Not a namespace', code: 'ISTIO_ERR_NAMESPACE' },
+    ]);
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+  });
+
+  it('deletes nothing when the store is empty', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    await run();
+    await store.close();
+    store = await openEmbeddedStore(createTemporaryDirectory().file('other'));
+    await run();
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+  });
+
+  it('plans nothing when it cannot read the target, but learns', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    const fault = new Error('of the read');
+    const sink: ServiceEntrySink = {
+      read: async () => {
+        throw fault;
+      },
+      apply: async () => {
+        throw new Error('applied without a read');
+      },
+    };
+    await expect(run({ sink })).rejects.toBe(fault);
+    expect(await store.get(hostname('api.example.com'))).toMatchObject({ state: 'approved', pending: [] });
+  });
+
+  it('does not call a host applied whose entry was not written', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    await run({ sink: refusing() });
+    expect(await stateOf('api.example.com')).toBe('approved');
+  });
+});
+
+describe('ReconcileLoop', () => {
+  it('runs again by itself, at once when it is woken, and only where it may', async () => {
+    knowPod();
+    let mayRun = false;
+    let asked = 0;
+    const log = createLogger({ level: 'error', format: 'json', stream: process.stderr, now: Date.now });
+    const loop = new ReconcileLoop({
+      input: input(),
+      intervalMs: 3_600_000,
+      now: () => START_MS + 1000,
+      log,
+      mayRun: () => {
+        asked += 1;
+        return mayRun;
+      },
+    });
+    const stop = new AbortController();
+    const running = loop.run(stop.signal);
+    await lookUp('api.example.com');
+    await waitUntil(() => asked === 1);
+    loop.wake();
+    await waitUntil(() => asked === 2);
+    expect(loop.status).toBeUndefined();
+    mayRun = true;
+    loop.wake();
+    await waitUntil(() => loop.status !== undefined);
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+    stop.abort();
+    await running;
+    expect(loop.fault).toBeUndefined();
+  });
+});
+
+function move(host: string, from: 'applied', to: 'ignored') {
+  const name: Hostname = hostname(host);
+  return { hostname: name, from, to, reason: 'person: test', atMs: START_MS + 2000 };
+}
+
+/** A target that takes nothing. */
+function refusing(): ServiceEntrySink {
+  return {
+    read: async () => ({ entries: [] }),
+    apply: async ({ create }) => ({
+      created: [],
+      updated: [],
+      deleted: [],
+      failures: create.map(({ entry: { metadata, spec } }) => ({
+        namespace: metadata.namespace,
+        name: metadata.name,
+        host: spec.hosts[0] ?? '',
+        code: 'TEST_ERR_REFUSED',
+        message: 'refused',
+      })),
+    }),
+  };
+}
