@@ -51,7 +51,8 @@ async function perform(command: Command, context: CommandContext): Promise<void>
 }
 
 function describe(error: DnstapError): string {
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  const { cause } = error;
+  return cause instanceof Error ? `${error.message}: ${cause.message}` : error.message;
 }
 
 async function packageVersion(): Promise<string> {

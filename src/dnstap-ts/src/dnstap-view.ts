@@ -3,6 +3,7 @@ import {
   failureCode,
   lengthValue,
   skipField,
+  tagValue,
   TRUNCATED,
   uint32Value,
   varintEnd,
@@ -45,6 +46,8 @@ const Slot = {
 
 const TAG_MESSAGE = (14 << 3) | WireType.DELIMITED;
 const TAG_TYPE = (Slot.TYPE << 3) | WireType.VARINT;
+
+const SKIPPED_TAG = 0xff;
 
 // What to do about a tag. All tags of interest are single bytes.
 const SKIP = 0;
@@ -152,6 +155,17 @@ function readLengthSlowly(buffer: Uint8Array, position: number, end: number): nu
   if (valueEnd < 0) return valueEnd;
   const length = lengthValue(buffer, position, valueEnd);
   return length <= end - valueEnd ? length : TRUNCATED;
+}
+
+/**
+ * A tag of more than one byte: of a field that is skipped, or one of ours written longer than need be, which protobuf
+ * allows. Leaves the position behind it in `valueEnd`. What is no tag at all is for skipField to say.
+ */
+function longTag(buffer: Uint8Array, position: number, end: number): number {
+  const tagEnd = varintEnd(buffer, position, end);
+  const tag = tagEnd < 0 ? tagEnd : tagValue(buffer, position, tagEnd);
+  valueEnd = tagEnd;
+  return tag >= 0 && tag < 0x80 ? tag : SKIPPED_TAG;
 }
 
 function fixed32At(buffer: Uint8Array, position: number): number {
@@ -335,8 +349,10 @@ export class DnstapView {
     const buffer = this.#buffer;
     let position = start;
     while (position < end) {
-      const tag = byteAt(buffer, position);
-      if (tag === TAG_MESSAGE) position = this.#scanMessage(position + 1, end);
+      let tag = byteAt(buffer, position);
+      valueEnd = position + 1;
+      if (tag >= 0x80) tag = longTag(buffer, position, end);
+      if (tag === TAG_MESSAGE) position = this.#scanMessage(valueEnd, end);
       else position = this.#scanDnstapField(tag, position, end);
       if (position < 0) return position;
     }
@@ -347,7 +363,7 @@ export class DnstapView {
     const slot = DNSTAP_SLOT + (tag >> 3);
     switch (byteAt(DNSTAP_ACTIONS, tag)) {
       case BYTES: {
-        const length = readLength(this.#buffer, position + 1, end);
+        const length = readLength(this.#buffer, valueEnd, end);
         if (length < 0) return length;
         this.#starts[slot] = valueEnd;
         this.#lengths[slot] = length;
@@ -355,7 +371,7 @@ export class DnstapView {
         return valueEnd + length;
       }
       case UINT32: {
-        const value = readUint32(this.#buffer, position + 1, end);
+        const value = readUint32(this.#buffer, valueEnd, end);
         this.#present |= 1 << slot;
         return value < 0 ? value : valueEnd;
       }
@@ -378,11 +394,13 @@ export class DnstapView {
     const end = position + messageLength;
     let present = this.#present | (1 << Slot.MESSAGE);
     while (position < end) {
-      const tag = byteAt(buffer, position);
+      let tag = byteAt(buffer, position);
+      valueEnd = position + 1;
+      if (tag >= 0x80) tag = longTag(buffer, position, end);
       const slot = tag >> 3;
       switch (byteAt(MESSAGE_ACTIONS, tag)) {
         case BYTES: {
-          const length = readLength(buffer, position + 1, end);
+          const length = readLength(buffer, valueEnd, end);
           if (length < 0) return length;
           starts[slot] = valueEnd;
           lengths[slot] = length;
@@ -390,23 +408,23 @@ export class DnstapView {
           break;
         }
         case UINT32: {
-          const value = readUint32(buffer, position + 1, end);
+          const value = readUint32(buffer, valueEnd, end);
           if (value < 0) return value;
           numbers[slot] = value;
           position = valueEnd;
           break;
         }
         case UINT64: {
-          const value = readUint64(buffer, position + 1, end);
+          const value = readUint64(buffer, valueEnd, end);
           if (value < 0) return value;
           numbers[slot] = value;
           position = valueEnd;
           break;
         }
         case FIXED32: {
-          if (end - position < 5) return TRUNCATED;
-          numbers[slot] = fixed32At(buffer, position + 1);
-          position += 5;
+          if (end - valueEnd < 4) return TRUNCATED;
+          numbers[slot] = fixed32At(buffer, valueEnd);
+          position = valueEnd + 4;
           break;
         }
         default:

@@ -48,3 +48,9 @@ export class FrameStreamsError extends DnstapError {}
 
 /** A frame is not a dnstap message. It costs the frame. */
 export class DnstapDecodeError extends DnstapError {}
+
+/** The code of an error of Node, for example `ENOENT`. */
+export function nodeErrorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

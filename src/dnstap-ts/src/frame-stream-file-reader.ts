@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 
-import { DnstapError, type FrameStreamsError } from './errors.js';
+import { DnstapError, type FrameStreamsError, nodeErrorCode } from './errors.js';
 import { FrameStreamReader } from './frame-stream-reader.js';
 
 /** Options of `readFrameStreamFile`. */
@@ -161,7 +161,7 @@ async function* unpacked(gunzip: Gunzip): AsyncGenerator<Buffer> {
   try {
     for await (const chunk of gunzip) yield chunk as Buffer; // zlib streams give Buffers
   } catch (error) {
-    if (!isUnexpectedEnd(error)) throw asFileError(error);
+    if (nodeErrorCode(error) !== 'Z_BUF_ERROR') throw asFileError(error);
   }
 }
 
@@ -181,11 +181,6 @@ function drained(gunzip: Gunzip): Promise<void> {
   });
 }
 
-function isUnexpectedEnd(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'Z_BUF_ERROR';
-}
-
 function asFileError(cause: unknown): unknown {
-  if (cause instanceof DnstapError || !(cause instanceof Error)) return cause;
-  return new DnstapError('DNSTAP_ERR_FILE', 'reading failed', { cause });
+  return cause instanceof DnstapError ? cause : new DnstapError('DNSTAP_ERR_FILE', 'reading failed', { cause });
 }

@@ -14,5 +14,4 @@ void runCommand(process.argv.slice(2), {
   signal: interrupt.signal,
 }).then((status) => {
   process.exitCode = status;
-  process.stdin.unref();
 });

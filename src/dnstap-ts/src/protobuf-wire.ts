@@ -53,6 +53,11 @@ function shortValue(buffer: Uint8Array, start: number, end: number, maxFifthByte
   return varintValue(buffer, start, end);
 }
 
+/** The value of a tag between two positions. */
+export function tagValue(buffer: Uint8Array, start: number, end: number): number {
+  return shortValue(buffer, start, end, MAX_TAG_FIFTH_BYTE);
+}
+
 /** The value of a delimited field's length between two positions. */
 export function lengthValue(buffer: Uint8Array, start: number, end: number): number {
   return shortValue(buffer, start, end, MAX_LENGTH_FIFTH_BYTE);
@@ -62,7 +67,7 @@ export function lengthValue(buffer: Uint8Array, start: number, end: number): num
 export function skipField(buffer: Uint8Array, position: number, end: number, depth = 0): number {
   const tagEnd = varintEnd(buffer, position, end);
   if (tagEnd < 0) return tagEnd;
-  const tag = shortValue(buffer, position, tagEnd, MAX_TAG_FIFTH_BYTE);
+  const tag = tagValue(buffer, position, tagEnd);
   if (tag < 8) return BAD_VARINT; // there is no field number 0
   switch (tag & 7) {
     case WireType.VARINT:
@@ -91,11 +96,11 @@ function skipDelimited(buffer: Uint8Array, position: number, end: number): numbe
 /** A group ends with a tag that has its own field number and the wire type GROUP_END. */
 function skipGroup(buffer: Uint8Array, start: number, end: number, depth: number): number {
   let position = varintEnd(buffer, start, end);
-  const endTag = shortValue(buffer, start, position, MAX_TAG_FIFTH_BYTE) + 1;
+  const endTag = tagValue(buffer, start, position) + 1;
   while (position >= 0) {
     const tagEnd = varintEnd(buffer, position, end);
     if (tagEnd < 0) return tagEnd;
-    const tag = shortValue(buffer, position, tagEnd, MAX_TAG_FIFTH_BYTE);
+    const tag = tagValue(buffer, position, tagEnd);
     if ((tag & 7) === WireType.GROUP_END && tag >= 8) return tag === endTag ? tagEnd : BAD_WIRE_TYPE;
     position = skipField(buffer, position, end, depth);
   }

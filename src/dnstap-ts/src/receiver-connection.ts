@@ -15,6 +15,8 @@ export interface ConnectionContext {
   readonly peer: string;
   readonly contentType: string | undefined;
   readonly maxFrameBytes: number;
+  /** Ends the accepted socket as long as `attach` has not been called. */
+  readonly refuse: () => void;
   readonly handshakeTimeoutMs: number;
   readonly onFrame: FrameHandler;
   readonly onHandshake: (connection: ReceiverConnection) => void;
@@ -105,8 +107,9 @@ export class ReceiverConnection {
     if (this.#closed) return;
     this.#error ??= error;
     this.#reader.stop();
-    if (this.#socket === undefined) this.#close();
-    else this.#socket.destroy();
+    if (this.#socket !== undefined) return void this.#socket.destroy();
+    this.#context.refuse();
+    this.#close();
   }
 
   /** For the receiver: the socket is there (behind TLS: only after its handshake). */

@@ -17,6 +17,8 @@ import { listenError, listenOnUnixSocket, type UnixSocketAccess } from './unix-s
 const READ_BUFFER_BYTES = 256 * 1024;
 const DEFAULT_MAX_CONNECTIONS = 1024;
 const DEFAULT_HANDSHAKE_TIMEOUT_MS = 10_000;
+/** Our own time limit is to strike first: it knows the connection. */
+const TLS_TIMEOUT_MARGIN_MS = 1000;
 const DRAIN_STEP_MS = 5;
 const DRAIN_LIMIT_MS = 1000;
 
@@ -183,27 +185,27 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
   }
 
   #createTlsServer(tls: ReceiverTlsOptions): TlsServer {
-    const pending = new WeakMap<Socket, ReceiverConnection>();
+    const pending = new Map<Socket, ReceiverConnection>();
     const timeoutMs = this.#options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS;
-    const server = createTlsServer({ ...secureContextOptions(tls), handshakeTimeout: timeoutMs });
+    const server = createServerWithCertificate(tls, timeoutMs + TLS_TIMEOUT_MARGIN_MS);
     // Limits hold from the TCP connection on, not only from the end of the TLS handshake.
     server.on('connection', (raw: Socket) => {
       const connection = this.#admit(raw);
       if (connection === undefined) return;
       pending.set(raw, connection);
-      raw.once('close', () => connection.destroy());
+      raw.once('close', () => failTlsHandshake(pending, raw));
     });
     server.on('secureConnection', (socket) => this.#secured(socket, tls, pending));
     server.on('tlsClientError', (cause, socket) => {
-      const error = new DnstapError('DNSTAP_ERR_CONNECTION', 'the TLS handshake failed', { cause });
-      pending.get(rawSocket(socket))?.destroy(error);
+      failTlsHandshake(pending, rawSocket(socket), cause);
       socket.destroy();
     });
     return server;
   }
 
-  #secured(socket: TLSSocket, tls: ReceiverTlsOptions, pending: WeakMap<Socket, ReceiverConnection>): void {
+  #secured(socket: TLSSocket, tls: ReceiverTlsOptions, pending: Map<Socket, ReceiverConnection>): void {
     const connection = pending.get(rawSocket(socket));
+    pending.delete(rawSocket(socket));
     if (connection === undefined) return void socket.destroy();
     attachByEvents(connection, socket);
     if (tls.allowedSubjects === undefined) return;
@@ -243,6 +245,7 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
       id: ++this.#accepted,
       peer: this.#peerName(socket),
       contentType: this.#options.contentType,
+      refuse: () => socket.destroy(),
       maxFrameBytes: this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
       handshakeTimeoutMs: this.#options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS,
       onFrame: this.#options.onFrame,
@@ -337,6 +340,22 @@ function readIntoBuffer(
   const onread = { buffer, callback: (bytes: number) => (onBytes(bytes, buffer), true) };
   // `handle` is not in the types; it is how net.Server itself makes sockets.
   return new Socket({ handle, onread } as ConstructorParameters<typeof Socket>[0]);
+}
+
+/** @throws DnstapError `DNSTAP_ERR_OPTION` */
+function createServerWithCertificate(tls: ReceiverTlsOptions, handshakeTimeout: number): TlsServer {
+  const options = secureContextOptions(tls);
+  try {
+    return createTlsServer({ ...options, handshakeTimeout });
+  } catch (cause) {
+    throw new DnstapError('DNSTAP_ERR_OPTION', 'the certificate or key cannot be used', { cause });
+  }
+}
+
+function failTlsHandshake(pending: Map<Socket, ReceiverConnection>, raw: Socket, cause?: Error): void {
+  const connection = pending.get(raw);
+  pending.delete(raw);
+  connection?.destroy(new DnstapError('DNSTAP_ERR_CONNECTION', 'the TLS handshake failed', { cause }));
 }
 
 /** tls.Server reports TLS sockets; limits are kept by the TCP socket underneath. */

@@ -1,7 +1,7 @@
 import { chmod, chown, lstat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 
-import { DnstapError } from './errors.js';
+import { DnstapError, nodeErrorCode } from './errors.js';
 
 /** Mode and owner of a unix socket file. */
 export interface UnixSocketAccess {
@@ -18,7 +18,7 @@ export async function listenOnUnixSocket(server: Server, path: string, access: U
   try {
     await listen(server, path);
   } catch (error) {
-    if (errorCode(error) !== 'EADDRINUSE') throw listenError(path, error);
+    if (nodeErrorCode(error) !== 'EADDRINUSE') throw listenError(path, error);
     await removeStaleSocket(path);
     await listen(server, path).catch((cause: unknown) => {
       throw listenError(path, cause);
@@ -42,7 +42,7 @@ function somebodyListens(path: string): Promise<boolean> {
       probe.destroy();
       resolve(true);
     });
-    probe.once('error', (error) => resolve(errorCode(error) !== 'ECONNREFUSED'));
+    probe.once('error', (error) => resolve(nodeErrorCode(error) !== 'ECONNREFUSED'));
   });
 }
 
@@ -58,14 +58,10 @@ function listen(server: Server, path: string): Promise<void> {
 
 /** An error of `listen` as one of ours. */
 export function listenError(endpoint: string, cause: unknown): DnstapError {
-  if (errorCode(cause) === 'EADDRINUSE') return inUse(`${endpoint} is in use`, cause);
+  if (nodeErrorCode(cause) === 'EADDRINUSE') return inUse(`${endpoint} is in use`, cause);
   return new DnstapError('DNSTAP_ERR_CONNECTION', `cannot listen on ${endpoint}`, { cause });
 }
 
 function inUse(message: string, cause?: unknown): DnstapError {
   return new DnstapError('DNSTAP_ERR_ADDRESS_IN_USE', message, { cause });
-}
-
-function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

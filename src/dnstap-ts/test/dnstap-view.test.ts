@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 
-import { decodeDnstap, type Dnstap, DnstapDecodeError, DnstapView, encodeDnstap, formatAddress } from '../src/index.js';
+import {
+  decodeDnstap,
+  type Dnstap,
+  DnstapDecodeError,
+  DnstapView,
+  encodeDnstap,
+  formatAddress,
+  type Message,
+} from '../src/index.js';
 import { dnstapArbitrary } from './support/arbitraries.js';
 import { CLIENT_QUERY, CLIENT_RESPONSE } from './support/frames.js';
 
@@ -18,6 +26,15 @@ function slice(start: number, length: number): string {
 
 function hex(bytes: Uint8Array | null | undefined): string {
   return bytes ? Buffer.from(bytes).toString('hex') : '';
+}
+
+/** Enumerations and ports are unsigned in the view; absent is 0. */
+function unsigned(value: number | null | undefined): number {
+  return (value ?? 0) >>> 0;
+}
+
+function time(seconds: bigint | null | undefined, nanoseconds: number | null | undefined): readonly number[] {
+  return [rounded(Number(seconds ?? -1n)), nanoseconds ?? -1];
 }
 
 /** Seconds over 2^53 differ in their last digits. */
@@ -47,23 +64,23 @@ function viewed(): object {
 }
 
 function decoded(frame: Dnstap): object {
-  const message = frame.message;
+  const message: Partial<Message> = frame.message ?? {};
   return {
     identity: hex(frame.identity),
     version: hex(frame.version),
     extra: hex(frame.extra),
-    type: (message?.type ?? 0) >>> 0,
-    family: (message?.socketFamily ?? 0) >>> 0,
-    protocol: (message?.socketProtocol ?? 0) >>> 0,
-    queryAddress: hex(message?.queryAddress),
-    responseAddress: hex(message?.responseAddress),
-    queryPort: message?.queryPort ?? 0,
-    responsePort: message?.responsePort ?? 0,
-    queryTime: [rounded(Number(message?.queryTimeSec ?? -1n)), message?.queryTimeNsec ?? -1],
-    responseTime: [rounded(Number(message?.responseTimeSec ?? -1n)), message?.responseTimeNsec ?? -1],
-    queryMessage: hex(message?.queryMessage),
-    responseMessage: hex(message?.responseMessage),
-    queryZone: hex(message?.queryZone),
+    type: unsigned(message.type),
+    family: unsigned(message.socketFamily),
+    protocol: unsigned(message.socketProtocol),
+    queryAddress: hex(message.queryAddress),
+    responseAddress: hex(message.responseAddress),
+    queryPort: unsigned(message.queryPort),
+    responsePort: unsigned(message.responsePort),
+    queryTime: time(message.queryTimeSec, message.queryTimeNsec),
+    responseTime: time(message.responseTimeSec, message.responseTimeNsec),
+    queryMessage: hex(message.queryMessage),
+    responseMessage: hex(message.responseMessage),
+    queryZone: hex(message.queryZone),
   };
 }
 
@@ -196,6 +213,13 @@ describe('DnstapView', () => {
     expect(scan(frame)).toBe(true);
     expect([view.type, view.queryPort]).toEqual([6, 7]);
     expect(viewed()).toEqual(decoded(decodeDnstap(frame)));
+  });
+
+  it('knows its fields also by a tag that is written longer than need be', () => {
+    const bytes = Buffer.from('f28000 07 880006 b0800035 f80001'.replaceAll(' ', ''), 'hex');
+    expect(scan(bytes)).toBe(true);
+    expect([view.type, view.queryPort]).toEqual([6, 0x35]);
+    expect(viewed()).toEqual(decoded(decodeDnstap(bytes)));
   });
 
   it('refuses a range outside the buffer', () => {

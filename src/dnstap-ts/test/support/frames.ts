@@ -12,12 +12,12 @@ export const CLIENT_RESPONSE: Buffer = Buffer.from(
   'hex',
 );
 
-const CONTENT_TYPE = '0000000100000016' + Buffer.from('protobuf:dnstap.Dnstap').toString('hex');
+const CONTENT_TYPE: string = '0000000100000016' + Buffer.from('protobuf:dnstap.Dnstap').toString('hex');
 
 /** Control frames as CoreDNS sends and receives them, in hex. */
-export const READY: string = '0000000000000022' + '00000004' + CONTENT_TYPE;
-export const START: string = '0000000000000022' + '00000002' + CONTENT_TYPE;
-export const ACCEPT: string = '0000000000000022' + '00000001' + CONTENT_TYPE;
+export const READY: string = `000000000000002200000004${CONTENT_TYPE}`;
+export const START: string = `000000000000002200000002${CONTENT_TYPE}`;
+export const ACCEPT: string = `000000000000002200000001${CONTENT_TYPE}`;
 export const STOP = '000000000000000400000003';
 export const FINISH = '000000000000000400000005';
 
