@@ -1,0 +1,358 @@
+#!/bin/sh
+# Installs istio-discovery into a cluster with Helm, or removes it. See usage() and deploy/README.md.
+set -eu
+
+release=istio-discovery
+chart=$(cd "$(dirname "$0")" && pwd)/deploy/chart
+made_here=istio-discovery.io/made-by=deploy.sh # label of a namespace that this script made, and may remove
+
+usage() {
+  cat <<'END'
+Usage: ./deploy.sh [OPTION...]
+
+Installs istio-discovery (again: changes what is installed) and prints the line to add to the Corefile of CoreDNS.
+This version does not change CoreDNS: adding the line, and removing it, is left to you.
+
+  --namespace NAME     namespace to install into (default: istio-discovery); made, with Pod Security
+                       "restricted", if it is not there
+  --context NAME       context of the kubeconfig (default: the current one)
+  --kubeconfig FILE    kubeconfig (default: as kubectl)
+  --image IMAGE        image to run: REPOSITORY[:TAG][@sha256:DIGEST]
+  --values FILE        values of the chart; repeatable, the last wins
+  --set KEY=VALUE      one value of the chart; repeatable, stronger than --values
+  --timeout DURATION   how long to wait until all pods are ready (default: 5m)
+  --no-wait            do not wait for the pods
+  --dry-run            print what would be installed or removed, change nothing
+  --yes                do not ask
+  --uninstall          remove the installation, what it has learnt, and the namespace if this script made it
+  --keep-data          with --uninstall: keep the volume of Redis, and the namespace
+  --help               this text
+
+Needs kubectl and Helm 3.15 or newer on the PATH. Exit codes: 0 done, 1 failed, 2 called wrongly.
+END
+}
+
+say() {
+  printf '%s\n' "$*"
+}
+
+fail() {
+  printf 'deploy.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+refuse() {
+  printf 'deploy.sh: %s (see ./deploy.sh --help)\n' "$*" >&2
+  exit 2
+}
+
+# --- tools, with the cluster that was chosen
+
+kube() {
+  kubectl ${context:+"--context=$context"} "$@"
+}
+
+helm_() {
+  helm ${context:+"--kube-context=$context"} --namespace "$namespace" "$@"
+}
+
+# For commands to be copied: the context, if it is not the current one anyway.
+shown_context() {
+  if [ -n "$chosen_context" ]; then printf ' --context=%s' "$chosen_context"; fi
+}
+
+check_tools() {
+  command -v kubectl >/dev/null || fail 'kubectl is not on the PATH; see https://kubernetes.io/docs/tasks/tools/'
+  command -v helm >/dev/null || fail 'helm is not on the PATH; see https://helm.sh/docs/intro/install/'
+  version=$(helm version --template '{{.Version}}' 2>/dev/null) || fail "helm does not tell its version: $(command -v helm)"
+  case $version in
+    v[012].* | v3.[0-9].* | v3.1[0-4].*) fail "Helm 3.15 or newer is needed, found $version at $(command -v helm)" ;;
+  esac
+}
+
+check_cluster() {
+  chosen_context=$context
+  contexts=$(kubectl config get-contexts -o name 2>&1) || fail "kubectl cannot read the kubeconfig: $contexts"
+  if [ -n "$context" ]; then
+    printf '%s\n' "$contexts" | grep -qxF -e "$context" ||
+      fail "there is no context $context in the kubeconfig; found: $(printf '%s\n' "$contexts" | sort | tr '\n' ' ')"
+  else
+    context=$(kubectl config current-context 2>/dev/null) ||
+      fail "the kubeconfig has no current context; choose one with --context; found: $(printf '%s\n' "$contexts" | sort | tr '\n' ' ')"
+  fi
+  # The address is asked for only to be shown; a kubeconfig without one fails in the next line.
+  server=$(kube config view --minify -o 'jsonpath={.clusters[0].cluster.server}' 2>/dev/null || true)
+  answer=$(kube get --raw /version --request-timeout=10s 2>&1) ||
+    fail "the API server of context $context (${server:-no address}) does not answer: $answer"
+}
+
+# exists KIND NAME [OPTION...]: fails the script if the API server cannot tell.
+exists() {
+  found=$(kube get "$@" --ignore-not-found -o name) || fail "cannot read $1 $2 (see above)"
+  [ -n "$found" ]
+}
+
+has_release() {
+  releases=$(helm_ list --all --short --filter "^$release\$") || fail "helm cannot list what is installed in $namespace (see above)"
+  [ -n "$releases" ]
+}
+
+ask() {
+  [ -z "$yes" ] || return 0
+  [ -t 0 ] || refuse 'standard input is no terminal to ask on; say --yes to go on without being asked'
+  printf '%s [y/N] ' "$1"
+  read -r answer || answer=
+  case $answer in
+    y | Y | yes) ;;
+    *) fail 'stopped; nothing was changed' ;;
+  esac
+}
+
+# --- what this cluster has
+
+# Images of the cluster DNS, one a line; nothing if there is none or we may not know.
+dns_images() {
+  kube -n kube-system get deployments,daemonsets -l k8s-app=kube-dns --ignore-not-found \
+    -o 'jsonpath={range .items[*].spec.template.spec.containers[*]}{.image}{"\n"}{end}' 2>/dev/null || true
+}
+
+describe_dns() {
+  images=$(dns_images)
+  case $images in
+    *coredns*) say "Cluster DNS:  $(printf '%s\n' "$images" | grep coredns | sort -u | tr '\n' ' ')" ;;
+    '') say 'Cluster DNS:  none found in kube-system with the label k8s-app=kube-dns' ;;
+    *) say "Cluster DNS:  no CoreDNS, but $(printf '%s\n' "$images" | sort -u | tr '\n' ' ')(not supported by this version)" ;;
+  esac
+  if [ -n "$(kube -n kube-system get daemonset node-local-dns --ignore-not-found -o name 2>/dev/null || true)" ]; then
+    say 'Attention:    NodeLocal DNSCache is installed: external names do not pass CoreDNS then, and are not learnt'
+  fi
+  if [ -z "$(kube get customresourcedefinition serviceentries.networking.istio.io --ignore-not-found -o name 2>/dev/null || true)" ]; then
+    say 'Attention:    Istio'"'"'s ServiceEntry was not found in this cluster: hosts are learnt, but nothing can be written'
+  fi
+}
+
+# address_of_collector: as it stands in a Corefile, `ADDRESS:PORT`; nothing if there is no collector.
+address_of_collector() {
+  kube -n "$namespace" get services --ignore-not-found \
+    -l "app.kubernetes.io/instance=$release,app.kubernetes.io/component=collector" \
+    -o 'jsonpath={range .items[*]}{.spec.clusterIP} {.spec.ports[0].port}{"\n"}{end}' |
+    while read -r address port; do
+      case $address in
+        *:*) printf '[%s]:%s\n' "$address" "$port" ;;
+        *) printf '%s:%s\n' "$address" "$port" ;;
+      esac
+    done
+}
+
+# --- install
+
+namespace_manifest() {
+  cat <<END
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: $namespace
+  labels:
+    ${made_here%%=*}: ${made_here#*=}
+    pod-security.kubernetes.io/enforce: restricted
+END
+}
+
+# install_release HELM-ARGUMENT...
+install_release() {
+  helm_ upgrade "$release" "$chart" --install "$@"
+}
+
+# --image as values of the chart: image_values prints them, comma-separated, for --set-string.
+image_values() {
+  rest=${image%%@*}
+  digest=
+  [ "$rest" = "$image" ] || digest=${image#*@}
+  name=${rest##*/}
+  tag=
+  repository=$rest
+  case $name in
+    *:*)
+      tag=${name##*:}
+      repository=${rest%:*}
+      ;;
+  esac
+  printf 'image.repository=%s,image.tag=%s,image.digest=%s' "$repository" "$tag" "$digest"
+}
+
+install() {
+  say "Context:      $context ($server)"
+  say "Namespace:    $namespace"
+  say "Image:        ${image:-as the values of the chart say (the nodes must be able to pull it, or have it)}"
+  describe_dns
+  if [ -n "$dry_run" ]; then
+    exists namespace "$namespace" || { say '---' && namespace_manifest; }
+    install_release "$@" --dry-run=server --hide-secret
+    return
+  fi
+  ask "Install istio-discovery?"
+  if ! exists namespace "$namespace"; then
+    namespace_manifest | kube create -f - || fail "could not make the namespace $namespace (see above)"
+  fi
+  # The notes of the chart say the same as next_steps, which knows the address.
+  [ -n "$no_wait" ] || set -- "$@" --wait --timeout "$timeout"
+  install_release "$@" --hide-notes ||
+    fail "helm did not install it (see above); to look at the pods: kubectl$(shown_context) -n $namespace get pods"
+  next_steps
+}
+
+next_steps() {
+  address=$(address_of_collector)
+  [ -n "$address" ] || fail "the Service of the collector was not found in namespace $namespace"
+  at=$(shown_context)
+  cat <<END
+
+istio-discovery is installed. It learns nothing yet: this version does not change CoreDNS, so that is left to you.
+
+1. ${no_wait:+Wait until all pods are ready: kubectl$at -n $namespace get pods
+   }Keep what there is: kubectl$at -n kube-system get configmap coredns -o yaml >coredns-before.yaml
+2. Edit the Corefile: kubectl$at -n kube-system edit configmap coredns
+   and add this line inside the server block \`.:53 { ... }\`:
+
+       dnstap tcp://$address full
+
+   It holds the address itself because CoreDNS cannot look up the names of Services. Needs CoreDNS 1.8.1 or newer; before
+   1.10.1 only one dnstap line in a block works. Do not save a Corefile with a mistake in it: CoreDNS would go on with
+   the old one, but may not read a corrected one until it is restarted.
+   Where CoreDNS is managed (EKS, AKS, RKE2, k3s, OpenShift, ...) its own way of changing the Corefile applies.
+3. CoreDNS reads it within about two minutes if the Corefile has \`reload\`; without it:
+       kubectl$at -n kube-system rollout restart deployment coredns
+
+Check:  kubectl$at -n kube-system logs -l k8s-app=kube-dns --tail=20
+        kubectl$at get serviceentries -A -l app.kubernetes.io/managed-by=istio-discovery
+Undo:   remove the line again, wait until CoreDNS has read that, then ./deploy.sh --uninstall
+END
+}
+
+# --- uninstall
+
+# A CoreDNS that sends to an address which nobody has any more waits up to 4 s at each start before it serves DNS.
+check_corefile() {
+  address=$(address_of_collector)
+  [ -n "$address" ] || return 0
+  corefiles=$(kube -n kube-system get configmaps coredns coredns-custom --ignore-not-found -o 'jsonpath={.items[*].data}') ||
+    fail 'cannot read the Corefile (see above), so cannot tell whether CoreDNS still sends to the collector'
+  case $corefiles in
+    *"tcp://$address"[!0-9]*)
+      fail "the Corefile still has the line \`dnstap tcp://$address full\`: remove it (kubectl$(shown_context) -n kube-system edit configmap coredns), wait until CoreDNS has read that (about two minutes), and run this again" ;;
+  esac
+}
+
+claims() {
+  kube -n "$namespace" get persistentvolumeclaims -l "app.kubernetes.io/instance=$release,app.kubernetes.io/component=redis" -o name
+}
+
+# What is in the namespace besides what Kubernetes and Istio put into each.
+others_in_namespace() {
+  kube -n "$namespace" get all,configmaps,secrets,persistentvolumeclaims,serviceentries.networking.istio.io -o name 2>/dev/null |
+    grep -vxE 'configmap/(kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)' || true
+}
+
+remove_namespace() {
+  [ -n "$(kube get namespaces -l "$made_here" --field-selector "metadata.name=$namespace" -o name)" ] || return 0
+  others=$(others_in_namespace)
+  if [ -n "$others" ]; then
+    say "The namespace $namespace stays: it holds more than istio-discovery: $(printf '%s\n' "$others" | tr '\n' ' ')"
+  else
+    kube delete namespace "$namespace" --wait=false
+  fi
+}
+
+uninstall() {
+  say "Context:      $context ($server)"
+  say "Namespace:    $namespace"
+  if ! exists namespace "$namespace"; then
+    say 'Nothing to remove: there is no such namespace.'
+    return
+  fi
+  check_corefile
+  if [ -n "$dry_run" ]; then
+    say 'Would remove:'
+    has_release && helm_ get manifest "$release" | kube -n "$namespace" get -f - -o name --ignore-not-found
+    [ -n "$keep_data" ] || claims
+    return
+  fi
+  ask "Remove istio-discovery${keep_data:+, but not its data}?"
+  if has_release; then
+    # Without --wait nobody waits for the pods to end, and the claim of Redis would hang on its pod.
+    if [ -n "$no_wait" ]; then helm_ uninstall "$release"; else helm_ uninstall "$release" --wait --timeout "$timeout"; fi ||
+      fail 'helm did not remove it (see above)'
+  else
+    say "No release $release is installed in namespace $namespace."
+  fi
+  if [ -n "$keep_data" ]; then
+    say "Kept: $(claims | tr '\n' ' ')in namespace $namespace"
+  else
+    for claim in $(claims); do kube -n "$namespace" delete "$claim" --wait=false; done
+    remove_namespace
+  fi
+  cat <<END
+
+istio-discovery is removed. The ServiceEntries it wrote stay, because deleting one can cut off the host that it allows:
+  kubectl$(shown_context) get serviceentries -A -l app.kubernetes.io/managed-by=istio-discovery
+END
+}
+
+# --- options
+
+namespace=$release context='' image='' timeout=5m no_wait='' dry_run='' yes='' uninstall='' keep_data=''
+
+# Options for Helm are put behind what is still to be read, so that in the end they are all there is.
+left=$#
+while [ "$left" -gt 0 ]; do
+  option=$1
+  shift
+  left=$((left - 1))
+  case $option in
+    --*=*)
+      value=${option#*=}
+      option=${option%%=*}
+      ;;
+    --namespace | --context | --kubeconfig | --image | --values | --set | --timeout)
+      [ "$left" -gt 0 ] || refuse "$option needs a value"
+      value=$1
+      shift
+      left=$((left - 1))
+      ;;
+    *) value='' ;;
+  esac
+  case $option in
+    --namespace) namespace=$value ;;
+    --context) context=$value ;;
+    --kubeconfig)
+      [ -r "$value" ] || fail "the kubeconfig $value cannot be read"
+      KUBECONFIG=$value
+      export KUBECONFIG
+      ;;
+    --image) image=$value ;;
+    --values)
+      [ -r "$value" ] || fail "the values file $value cannot be read"
+      set -- "$@" --values "$value"
+      ;;
+    --set) set -- "$@" --set "$value" ;;
+    --timeout) timeout=$value ;;
+    --no-wait) no_wait=yes ;;
+    --dry-run) dry_run=yes ;;
+    --yes) yes=yes ;;
+    --uninstall) uninstall=yes ;;
+    --keep-data) keep_data=yes ;;
+    --help | -h)
+      usage
+      exit 0
+      ;;
+    *) refuse "unknown option $option" ;;
+  esac
+done
+
+[ -n "$namespace" ] || refuse '--namespace needs a value'
+[ -z "$keep_data" ] || [ -n "$uninstall" ] || refuse '--keep-data goes with --uninstall'
+[ -z "$image" ] || set -- "$@" --set-string "$(image_values)"
+
+check_tools
+check_cluster
+if [ -n "$uninstall" ]; then uninstall; else install "$@"; fi
