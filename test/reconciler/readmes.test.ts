@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { ISTIO_ERROR_CODES } from '../../src/istio/istio-error.js';
+import { KUBERNETES_ERROR_CODES } from '../../src/kubernetes/kubernetes-error.js';
+import {
+  CREATE_REASONS,
+  DELETE_REASONS,
+  KEEP_REASONS,
+  SKIP_REASONS,
+  UPDATE_REASONS,
+} from '../../src/plan/service-entry-plan.js';
+import { RECONCILER_ERROR_CODES } from '../../src/reconciler/reconciler-error.js';
+
+/** The words in code style of a folder's README. */
+function wordsOf(folder: string): readonly string[] {
+  const path = fileURLToPath(new URL(`../../src/${folder}/README.md`, import.meta.url));
+  return [...readFileSync(path, 'utf8').matchAll(/`([A-Za-z_-]+)`/g)].map(([, word = '']) => word);
+}
+
+describe('the README of a folder', () => {
+  it.each<[string, readonly string[]]>([
+    ['istio', ISTIO_ERROR_CODES],
+    ['kubernetes', KUBERNETES_ERROR_CODES],
+    ['reconciler', RECONCILER_ERROR_CODES],
+  ])('names the error codes of %s, and no others', (folder, codes) => {
+    expect(wordsOf(folder).filter((word) => word.includes('_ERR_'))).toEqual([...codes]);
+  });
+
+  it('names every reason of a plan', () => {
+    const reasons = [CREATE_REASONS, UPDATE_REASONS, DELETE_REASONS, KEEP_REASONS, SKIP_REASONS].flat();
+    expect(reasons.filter((reason) => !wordsOf('plan').includes(reason))).toEqual([]);
+  });
+});
