@@ -168,5 +168,8 @@ export const chartValuesSchema = z.strictObject({
   ),
   nodeSelector: described(texts().default({ 'kubernetes.io/os': 'linux' }), 'Labels of the nodes for all pods.'),
   tolerations: described(z.array(z.looseObject({})).default([]), 'Tolerations of all pods, as in a pod.'),
-  global: described(z.looseObject({}).default({}), 'Not used. Helm passes it down when this chart is part of another.'),
+  global: described(
+    z.record(z.string(), z.unknown()).default({}),
+    'Not used. Helm passes it down when this chart is part of another.',
+  ),
 });
