@@ -91,11 +91,7 @@ describe('README', () => {
 
   it('lists every diagnostics channel, and no other', () => {
     const listed = [...README.matchAll(/^\| `(dnstap:\S+)` /gm)].map(([, name]) => name);
-    expect(listed.toSorted()).toEqual(
-      Object.values(channels)
-        .map(({ name }) => String(name))
-        .toSorted(),
-    );
+    expect(new Set(listed)).toEqual(new Set(Object.values(channels).map(({ name }) => String(name))));
   });
 });
 

@@ -1,0 +1,51 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+
+import { encode, RECURSION_DESIRED } from 'dns-packet';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+let id = 0;
+
+function query(name: string): Buffer {
+  id = (id + 1) & 0xffff;
+  return encode({ type: 'query', id, flags: RECURSION_DESIRED, questions: [{ type: 'A', name, class: 'IN' }] });
+}
+
+/** Asks a server on 127.0.0.1 for the address of a name by UDP. @returns the answer's bytes */
+export async function askByUdp(port: number, name: string): Promise<Buffer> {
+  const socket = createSocket('udp4');
+  try {
+    const answer = once(socket, 'message', { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    socket.send(query(name), port, '127.0.0.1');
+    const [bytes] = (await answer) as [Buffer];
+    return bytes;
+  } finally {
+    socket.close();
+  }
+}
+
+/** The same by TCP. */
+export async function askByTcp(port: number, name: string): Promise<Buffer> {
+  return askByStream(connect(port, '127.0.0.1'), name);
+}
+
+/** The same over TLS, whatever its certificate. */
+export async function askByTls(port: number, name: string): Promise<Buffer> {
+  return askByStream(connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }), name);
+}
+
+async function askByStream(socket: Socket, name: string): Promise<Buffer> {
+  try {
+    const bytes = query(name);
+    const framed = Buffer.alloc(2 + bytes.length);
+    framed.writeUInt16BE(bytes.length);
+    bytes.copy(framed, 2);
+    socket.write(framed);
+    const [answer] = (await once(socket, 'data', { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })) as [Buffer];
+    return answer.subarray(2);
+  } finally {
+    socket.destroy();
+  }
+}
