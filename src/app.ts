@@ -1,8 +1,9 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIPv6 } from 'node:net';
+import { hostname } from 'node:os';
 import { HttpServer } from './api/http-server.js';
-import { ConfigurationError, defaultStateDirectory, processEnvironment } from './config/load.js';
+import { ConfigurationError, defaultStateDirectory, isInCluster, processEnvironment } from './config/load.js';
 import type { Configuration } from './config/schema.js';
 import type { HostStore } from './host/host-store.js';
 import { Collector } from './intake/dnstap/collector.js';
@@ -14,6 +15,7 @@ import {
   type ObservationTable,
   type ObservationTableOptions,
 } from './observation/observation-table.js';
+import type { KubernetesClient } from './kubernetes/client.js';
 import { DirectorySink } from './reconciler/directory-sink.js';
 import { ReconcileLoop } from './reconciler/loop.js';
 import { reconcileOnce, type ReconcileInput, type ReconcileSettings } from './reconciler/reconcile-once.js';
@@ -76,7 +78,7 @@ export async function reconcile(configuration: Configuration, { once, logStream,
   try {
     const store = await openStore(configuration, telemetry.log);
     running.push(store);
-    const target = await openTarget(configuration);
+    const target = await openTarget(configuration, telemetry, 'reconcile');
     running.push(target);
     running.push(await startHttp(configuration, telemetry));
     await runReconciler(configuration, { store, target, telemetry, once, signal });
@@ -99,7 +101,7 @@ export async function run(
     running.push(store);
     if (!once) running.push(await startCollector(configuration, store, telemetry));
     const lastMs = await replayAll(configuration, store, telemetry.log, signal);
-    const target = await openTarget(configuration);
+    const target = await openTarget(configuration, telemetry, 'run');
     running.push(target);
     if (!once) running.push(await startHttp(configuration, telemetry));
     await runReconciler(configuration, {
@@ -168,7 +170,7 @@ async function startCollector(configuration: Configuration, store: HostStore, te
     origin: 'dnstap',
   });
   const log = telemetry.log.child({ component: 'collector' });
-  const recorder = new Recorder({ table, store, source: randomUUID(), log });
+  const recorder = new Recorder({ table, store, source: randomUUID(), now: Date.now, log });
   const collector = new Collector({
     endpoints: dnstap.endpoints,
     intake: createFrameIntake(table, Date.now),
@@ -273,19 +275,96 @@ async function replayAll(
 interface Target extends Running {
   readonly sink: ServiceEntrySink;
   readonly index: PodIndex;
-  /** Whether more may become known of a client than is known now. */
-  readonly isLive: boolean;
+  /** How long evidence waits for its client to become known: not at all where nothing more will become known. */
+  graceMs(): number;
+  /** Whether this process may write now. */
+  mayWrite(): boolean;
+  /** Resolves when it is known what there is to be known at the start. */
+  ready(signal: AbortSignal): Promise<void>;
 }
 
-async function openTarget({ output, replay: { objects } }: Configuration): Promise<Target> {
+/** The cluster where one is named or this is a pod of one, else a directory. */
+async function openTarget(
+  configuration: Configuration,
+  telemetry: Telemetry,
+  role: 'run' | 'reconcile',
+): Promise<Target> {
+  const {
+    output,
+    kubernetes,
+    replay: { objects },
+  } = configuration;
+  const isNamed = kubernetes.kubeconfig !== undefined || kubernetes.context !== undefined;
+  const isDirectory = output.directory !== undefined || role === 'run';
+  const hasCluster = isNamed || isInCluster(processEnvironment()) || !isDirectory;
+  if (hasCluster && objects === undefined) return openCluster(configuration, telemetry);
   const index = new PodIndex();
   if (objects !== undefined) for await (const event of readObjects(objects)) index.apply(event);
   return {
     sink: new DirectorySink(output.directory ?? DEFAULT_DIRECTORY),
     index,
-    isLive: false,
+    graceMs: () => 0,
+    mayWrite: () => true,
+    ready: async () => undefined,
     close: async () => undefined,
   };
+}
+
+async function openCluster(configuration: Configuration, telemetry: Telemetry): Promise<Target> {
+  // Loaded on demand: the Kubernetes client costs 40 MB that the collector must not need.
+  const [{ KubernetesClient }, { ClusterSink }, { WorkloadWatch }] = await Promise.all([
+    import('./kubernetes/client.js'),
+    import('./reconciler/cluster-sink.js'),
+    import('./workload/watch-workloads.js'),
+  ]);
+  const log = telemetry.log.child({ component: 'kubernetes' });
+  const { kubernetes, output } = configuration;
+  const client = KubernetesClient.load({
+    ...(kubernetes.kubeconfig === undefined ? {} : { kubeconfig: kubernetes.kubeconfig }),
+    ...(kubernetes.context === undefined ? {} : { context: kubernetes.context }),
+  });
+  const stop = new AbortController();
+  const index = new PodIndex();
+  const watch = new WorkloadWatch({
+    client,
+    index,
+    now: Date.now,
+    onError: (kind, err, retryInMs) => log.warn({ err, kind, retryInMs }, 'watch interrupted'),
+  });
+  const election = await startElection(configuration, { client, log, signal: stop.signal });
+  const { mayWrite } = election;
+  const watching = watch.run(stop.signal);
+  return {
+    sink: output.directory === undefined ? new ClusterSink({ client, mayWrite }) : new DirectorySink(output.directory),
+    index,
+    // While the pods are not known, that an address is nobody's says nothing.
+    graceMs: () => (watch.isCurrent() ? ATTRIBUTION_GRACE_MS : Infinity),
+    mayWrite,
+    ready: async (signal) => until(() => watch.isCurrent(), signal),
+    close: async () => {
+      stop.abort();
+      await Promise.all([watching, election.ended]);
+      await client.close();
+    },
+  };
+}
+
+/** Takes part in the election where settings ask for it; otherwise this process always leads. */
+async function startElection(
+  { reconcile: { leaderElection }, kubernetes, istio }: Configuration,
+  { client, log, signal }: { readonly client: KubernetesClient; readonly log: Logger; readonly signal: AbortSignal },
+): Promise<{ readonly mayWrite: () => boolean; readonly ended: Promise<void> }> {
+  if (!leaderElection) return { mayWrite: () => true, ended: Promise.resolve() };
+  const { LeaderElector } = await import('./kubernetes/lease.js');
+  const elector = new LeaderElector({
+    client,
+    namespace: kubernetes.namespace ?? client.namespace ?? 'default',
+    name: istio.owner,
+    identity: `${hostname()}_${randomUUID()}`,
+    onChange: (isLeader) => log.info({ isLeader }, 'leadership changed'),
+    onError: (err) => log.warn({ err }, 'lease not renewed'),
+  });
+  return { mayWrite: () => elector.isLeader(), ended: elector.run(signal) };
 }
 
 async function runReconciler(
@@ -302,21 +381,43 @@ async function runReconciler(
 ): Promise<void> {
   const { store, target, telemetry, once, signal, lastMs } = options;
   const log = telemetry.log.child({ component: 'reconciler' });
-  const input: Omit<ReconcileInput, 'nowMs' | 'signal'> = {
-    store,
-    sink: target.sink,
-    index: target.index,
-    settings: reconcileSettings(configuration, target),
-  };
+  const { sink, index } = target;
+  const settings = reconcileSettings(configuration, target);
+  const input: Omit<ReconcileInput, 'nowMs' | 'signal'> = { store, sink, index, settings };
+  telemetry.health.register('pods', () =>
+    target.graceMs() === Infinity ? 'the API server does not answer' : undefined,
+  );
+  await target.ready(signal);
   if (once) {
+    await until(target.mayWrite, signal);
     const { result } = await reconcileOnce({ ...input, nowMs: lastMs ?? Date.now(), signal });
     for (const failure of result.failures) log.error({ ...failure }, 'ServiceEntry not written');
     return;
   }
   const { intervalMs } = configuration.reconcile;
-  const loop = new ReconcileLoop({ input, intervalMs, now: Date.now, log, mayRun: () => true });
+  const loop = new ReconcileLoop({ input, intervalMs, now: Date.now, log, mayRun: target.mayWrite });
   telemetry.health.register('reconciler', () => loop.fault);
+  observeReconciler(telemetry.metrics, loop);
   await loop.run(signal);
+}
+
+function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
+  metrics.gauge(
+    'reconciler_last_run_timestamp_seconds',
+    'when a run last came to its end',
+    () => (loop.status?.atMs ?? 0) / 1000,
+  );
+  metrics.gauge('reconciler_waiting', 'evidence whose client is not known yet', () => loop.status?.waiting ?? 0);
+  metrics.gauge(
+    'reconciler_entries',
+    'ServiceEntries that are as they should be',
+    () => loop.status?.plan.keep.length ?? 0,
+  );
+  metrics.gauge(
+    'reconciler_failures',
+    'ServiceEntries that the last run could not write',
+    () => loop.status?.result.failures.length ?? 0,
+  );
 }
 
 function reconcileSettings({ istio, host, reconcile: limits }: Configuration, target: Target): ReconcileSettings {
@@ -332,7 +433,9 @@ function reconcileSettings({ istio, host, reconcile: limits }: Configuration, ta
       maxDeletions: limits.maxDeletions,
       maxDeletionShare: MAX_DELETION_SHARE,
     },
-    graceMs: target.isLive ? ATTRIBUTION_GRACE_MS : 0,
+    get graceMs() {
+      return target.graceMs(); // asked at each run
+    },
   };
 }
 
@@ -348,6 +451,13 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
+}
+
+const POLL_MS = 50;
+
+/** Waits until `condition` holds or the signal aborts. */
+async function until(condition: () => boolean, signal: AbortSignal): Promise<void> {
+  while (!condition() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
 /** The last opened first: what feeds the store is closed before the store. */

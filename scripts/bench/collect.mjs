@@ -22,7 +22,7 @@ const table = createObservationTable({
 let observations = 0;
 let lookups = 0;
 const drain = (final) => {
-  for (const observation of table.drain({ final }).observations) {
+  for (const observation of table.drain({ final, nowMs: Date.now() }).observations) {
     observations++;
     lookups += observation.lookups;
   }

@@ -18,7 +18,10 @@ export function encodeFrames(count) {
 
 function encodeFrame(index) {
   const client = (index * 7) % CLIENTS;
-  const address = Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), Buffer.from([10, 244, client >> 8, client & 255])]);
+  const address = Buffer.concat([
+    Buffer.from('00000000000000000000ffff', 'hex'),
+    Buffer.from([10, 244, client >> 8, client & 255]),
+  ]);
   const seconds = 1_767_268_800 + Math.floor(index / 20_000);
   const nanoseconds = Buffer.alloc(4);
   nanoseconds.writeUInt32LE((index % 20_000) * 50_000);
@@ -59,7 +62,10 @@ function encodeResponse(name, id) {
 }
 
 const encodeName = (name) =>
-  Buffer.concat([...name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)])), Buffer.alloc(1)]);
+  Buffer.concat([
+    ...name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)])),
+    Buffer.alloc(1),
+  ]);
 const uint16 = (value) => Buffer.from([value >> 8, value & 255]);
 
 function varint(value) {

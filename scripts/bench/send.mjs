@@ -23,7 +23,8 @@ socket.once('data', async () => {
   socket.write(START);
   for (let round = 0; round < rounds; round++) {
     for (let at = 0; at < frames.length; at += WRITE_OCTETS) {
-      if (!socket.write(frames.subarray(at, at + WRITE_OCTETS))) await new Promise((resolve) => socket.once('drain', resolve));
+      if (!socket.write(frames.subarray(at, at + WRITE_OCTETS)))
+        await new Promise((resolve) => socket.once('drain', resolve));
     }
   }
   socket.write(STOP);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { collect } from '../app.js';
 import { addSettings, readSettings } from './options.js';
-import type { Terminal } from './program.js';
+import type { Terminal } from './terminal.js';
 
 export function collectCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('collect').description('Receive dnstap from CoreDNS and record hosts in the store.');

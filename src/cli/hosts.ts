@@ -3,7 +3,7 @@ import { openStore } from '../app.js';
 import type { HostStore } from '../host/host-store.js';
 import { viewHost, type HostView } from '../host/host-view.js';
 import { addSettings, readSettings } from './options.js';
-import type { Terminal } from './program.js';
+import type { Terminal } from './terminal.js';
 import { formatHosts, formatRejections } from './report.js';
 
 export function hostsCommand(terminal: Terminal): Command {

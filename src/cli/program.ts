@@ -4,12 +4,7 @@ import { collectCommand } from './collect.js';
 import { hostsCommand } from './hosts.js';
 import { reconcileCommand } from './reconcile.js';
 import { runCommand } from './run.js';
-
-/** Where a command prints: its result, and what it says meanwhile. */
-export interface Terminal {
-  readonly stdout: NodeJS.WritableStream;
-  readonly stderr: NodeJS.WriteStream;
-}
+import type { Terminal } from './terminal.js';
 
 /** The whole command line. Parsing rejects with CommanderError or ConfigurationError; nothing here ends the process. */
 export function createProgram(terminal: Terminal, signal: AbortSignal): Command {

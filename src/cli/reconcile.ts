@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { reconcile } from '../app.js';
 import { addSettings, readSettings } from './options.js';
-import type { Terminal } from './program.js';
+import type { Terminal } from './terminal.js';
 
 export function reconcileCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('reconcile')

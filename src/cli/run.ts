@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { run } from '../app.js';
 import { addSettings, readSettings } from './options.js';
 import { listHosts } from './hosts.js';
-import type { Terminal } from './program.js';
+import type { Terminal } from './terminal.js';
 import { formatHosts, formatRejections } from './report.js';
 
 export function runCommand(terminal: Terminal, signal: AbortSignal): Command {

@@ -44,6 +44,11 @@ export function processEnvironment(): ConfigurationSources['environment'] {
   return process.env;
 }
 
+/** Whether this is a pod: the kubelet tells every container where the API server is. */
+export function isInCluster(environment: ConfigurationSources['environment']): boolean {
+  return environment['KUBERNETES_SERVICE_HOST'] !== undefined;
+}
+
 /** Where the embedded store is kept unless told: the user's state directory (XDG Base Directory Specification). */
 export function defaultStateDirectory(environment: ConfigurationSources['environment']): string {
   const base = environment['XDG_STATE_HOME'];

@@ -44,9 +44,14 @@ export function openRedisStore(options: RedisStoreOptions): HostStore {
     retryStrategy: (attempt) =>
       Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS) * (0.5 + Math.random() / 2),
   });
+  // Until the first attempt has succeeded or failed, calls wait for it: a command that runs once needs no loop around it.
+  const firstAttempt = new Promise<void>((resolve) => {
+    client.once('ready', resolve);
+    client.once('error', () => resolve());
+  });
   client.on('ready', () => options.onConnection?.({ connected: true }));
   client.on('error', (err: Error) => options.onConnection?.({ connected: false, err }));
-  return new RedisStore(client);
+  return new RedisStore(client, firstAttempt);
 }
 
 interface Scripts {
@@ -58,9 +63,11 @@ interface Scripts {
 
 class RedisStore implements HostStore {
   readonly #client: Redis;
+  readonly #firstAttempt: Promise<void>;
 
-  constructor(client: Redis) {
+  constructor(client: Redis, firstAttempt: Promise<void>) {
     this.#client = client;
+    this.#firstAttempt = firstAttempt;
     client.defineCommand('recordObservations', { lua: RECORD });
     client.defineCommand('countRejections', { lua: REJECT });
     client.defineCommand('attributeEvidence', { lua: ATTRIBUTE });
@@ -181,6 +188,7 @@ class RedisStore implements HostStore {
   }
 
   async #call<T>(command: () => Promise<T>): Promise<T> {
+    await this.#firstAttempt;
     try {
       return await command();
     } catch (err) {

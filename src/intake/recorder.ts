@@ -8,6 +8,8 @@ export interface RecorderOptions {
   readonly store: HostStore;
   /** One life of one collector, or the content of one capture; see RecordBatch. */
   readonly source: string;
+  /** The clock of what is taken in: this machine's, or a capture's. */
+  readonly now: () => number;
   readonly log: Logger;
 }
 
@@ -113,7 +115,7 @@ export class Recorder {
   }
 
   #take(final: boolean): void {
-    const { observations, rejections } = this.#options.table.drain({ final });
+    const { observations, rejections } = this.#options.table.drain({ final, nowMs: this.#options.now() });
     for (
       let from = 0;
       from < observations.length || (from === 0 && rejections.length > 0);

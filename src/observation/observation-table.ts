@@ -51,7 +51,7 @@ export interface ObservationTable {
   add(response: ResponseView, observedAtMs: number): void;
   reject(reason: Rejection): void;
   /** Takes out what has come since the last drain. `final`: nothing more will come, so nothing is held back. */
-  drain(options: { readonly final: boolean }): Drained;
+  drain(options: { readonly final: boolean; readonly nowMs: number }): Drained;
   /** Observations that wait for a drain, at least. */
   waiting(): number;
   statistics(): ObservationTableStatistics;
@@ -67,10 +67,6 @@ export interface ObservationTableStatistics {
   /** Observations that were dropped because nobody drained. */
   readonly lost: number;
 }
-
-/** Cells of the clock: when the response at hand was asked for, and the latest of all. */
-const AT = 0;
-const LATEST = 1;
 
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const TRUNCATED = 0x02; // TC, in the third octet
@@ -148,11 +144,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let end = 0;
   let nameEnd = 0;
   let nameHash = 0;
-  // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
-  const clock = new Float64Array(2);
+  // A cell and not a variable: a number beyond 32 bits is allocated anew at each write to a closure's variable.
+  const clock = new Float64Array(1);
 
-  const atMs = (): number => clock[AT] as number;
-  const latestMs = (): number => clock[LATEST] as number;
+  const atMs = (): number => clock[0] as number;
 
   function add(next: ResponseView, observedAtMs: number): void {
     responses++;
@@ -160,8 +155,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     bytes = next.buffer;
     start = next.responseMessageStart;
     end = start + next.responseMessageLength;
-    clock[AT] = observedAtMs;
-    if (observedAtMs > latestMs()) clock[LATEST] = observedAtMs;
+    clock[0] = observedAtMs;
     const fault = readQuestion();
     if (fault !== undefined) return reject(fault);
     const type = uint16(bytes, nameEnd);
@@ -401,9 +395,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     return drained;
   }
 
-  function settleEmpty(isFinal: boolean): void {
+  function settleEmpty(isFinal: boolean, nowMs: number): void {
     emptyNames = emptyNames.filter((name) => {
-      const isDue = isFinal || answered[name] === 1 || latestMs() - (emptyAtMs[name] as number) > NO_ADDRESS_MS;
+      const isDue = isFinal || answered[name] === 1 || nowMs - (emptyAtMs[name] as number) > NO_ADDRESS_MS;
       if (!isDue) return true;
       const index = REJECTION_INDEX['no-address'];
       const isExample = answered[name] === 0 && rejections.count(index, empty[name] as number, name);
@@ -416,7 +410,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   /** Starts all tables afresh when one is full. Counts go to `ready`; only caches are lost. */
   function reset(): void {
     resets++;
-    settleEmpty(true);
+    settleEmpty(true, 0);
     ready = [...drainRows()];
     if (ready.length > MAX_READY) lost += ready.splice(MAX_READY).length;
     names.clear();
@@ -439,8 +433,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   return {
     add,
     reject,
-    drain({ final }) {
-      settleEmpty(final);
+    drain({ final, nowMs }) {
+      settleEmpty(final, nowMs);
       return { observations: drainRows(), rejections: rejections.drain() };
     },
     waiting: () => ready.length + dirtyCount,

@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, runCommand } from '../support/command.js';

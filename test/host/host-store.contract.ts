@@ -210,7 +210,7 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
               .map((one) => ({ one, key: random.next().value as number })) // an infinite stream
               .sort((a, b) => a.key - b.key)
               .map(({ one }) => one);
-            const states = [];
+            const states: HostRecord[][] = [];
             for (const sequence of [batches, shuffled]) {
               await withStore(async (store) => {
                 for (const one of sequence) await store.record(one);

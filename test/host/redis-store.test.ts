@@ -17,16 +17,7 @@ async function openEmpty() {
   const client = new Client(server.url);
   await client.flushall();
   await client.quit();
-  return openConnected(server.url);
-}
-
-/** The store is open at once; the first calls need the connection. */
-async function openConnected(url: string) {
-  let connected = (): void => undefined;
-  const ready = new Promise<void>((resolve) => (connected = resolve));
-  const store = openRedisStore({ url, onConnection: (event) => event.connected && connected() });
-  await ready;
-  return store;
+  return openRedisStore({ url: server.url });
 }
 
 describeHostStore('Redis store', openEmpty);

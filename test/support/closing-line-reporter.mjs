@@ -1,6 +1,9 @@
 /** Closes a run with a line that counts the tests, in a form that any tool can read. */
 export default class ClosingLineReporter {
-  onRunComplete(_contexts, { numPassedTests, numFailedTests, numPendingTests, numTodoTests, numRuntimeErrorTestSuites }) {
+  onRunComplete(
+    _contexts,
+    { numPassedTests, numFailedTests, numPendingTests, numTodoTests, numRuntimeErrorTestSuites },
+  ) {
     const skipped = numPendingTests + numTodoTests;
     const failed = numFailedTests + numRuntimeErrorTestSuites;
     process.stdout.write(`\n${numPassedTests} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);

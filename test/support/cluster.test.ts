@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { startClusterDns, type ClusterDns } from './cluster-dns.js';
 import { createHelm } from './helm.js';
 import { startKubeApiserver, type KubeApiserver } from './kube-apiserver.js';

@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { Resolver } from 'node:dns/promises';
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

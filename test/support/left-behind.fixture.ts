@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { writeFileSync, renameSync } from 'node:fs';
 import { startPart } from './process.js';
 import { startRedis } from './redis.js';

@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { existsSync, readFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

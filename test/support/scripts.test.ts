@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, symlinkSync, mkdirSync } from 'node:fs';

@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { Resolver } from 'node:dns/promises';
 import { INTERNET_NAMES, MANY_ADDRESSES, startSmallInternet, type SmallInternet } from './small-internet.js';
 

@@ -44,13 +44,14 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
     seed: digest.readInt32LE(0),
     origin: 'replay',
   });
+  const clock = new CaptureClock();
   const recorder = new Recorder({
     table,
     store: options.store,
     source: `replay:${digest.toString('hex')}`,
+    now: () => clock.nowMs,
     log: options.log,
   });
-  const clock = new CaptureClock();
   const add: ObservationTable['add'] = (view, atMs) => {
     table.add(view, clock.note(atMs));
     if (table.waiting() >= CUT_OBSERVATIONS) recorder.cut();

@@ -1,0 +1,35 @@
+// npm run bench: our figures beside those of others, measured in the same run, as ratios (above 1: we are better).
+import { execFileSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
+const BENCHES = ['./bench/pipeline.mjs'];
+
+const log = (text) => process.stderr.write(`bench: ${text}\n`);
+const partPath = (name) => execFileSync(join(ROOT, 'scripts', 'parts'), [name], { encoding: 'utf8' }).trim();
+
+process.stdout.write(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}; npm run bench\n\n`);
+const rows = [];
+for (const bench of BENCHES) rows.push(...(await (await import(bench)).run({ partPath, log })));
+const cells = [
+  ['WHAT', 'UNIT', 'OURS', 'PEER', 'RATIO', 'PEER IS'],
+  ...rows.map(({ name, unit, ours, peer, ratio, peerName }) => [
+    name,
+    unit,
+    ours.toFixed(2),
+    peer.toFixed(2),
+    ratio.toFixed(2),
+    peerName,
+  ]),
+];
+const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
+for (const row of cells) {
+  process.stdout.write(
+    `${row
+      .map((cell, column) => cell.padEnd(widths[column]))
+      .join('  ')
+      .trimEnd()}\n`,
+  );
+}
