@@ -276,11 +276,11 @@ interface Target extends Running {
   readonly sink: ServiceEntrySink;
   readonly index: PodIndex;
   /** How long evidence waits for its client to become known: not at all where nothing more will become known. */
-  graceMs(): number;
+  readonly graceMs: () => number;
   /** Whether this process may write now. */
-  mayWrite(): boolean;
+  readonly mayWrite: () => boolean;
   /** Resolves when it is known what there is to be known at the start. */
-  ready(signal: AbortSignal): Promise<void>;
+  readonly ready: (signal: AbortSignal) => Promise<void>;
 }
 
 /** The cluster where one is named or this is a pod of one, else a directory. */

@@ -3,7 +3,7 @@ import { REJECTIONS, type RejectionCount } from '../observation/rejection.js';
 import { formatTable } from './table.js';
 
 const SHOWN_WORKLOADS = 2;
-const SHOWN_EXAMPLES = 3;
+const MAX_EXAMPLE_CHARACTERS = 60;
 
 /** The learnt hosts as a table for people. */
 export function formatHosts(hosts: readonly HostView[]): string {
@@ -27,10 +27,20 @@ export function formatRejections(rejections: readonly RejectionCount[]): string 
   const rows = sorted.map(({ reason, responses, examples }) => [
     reason,
     String(responses),
-    examples.slice(0, SHOWN_EXAMPLES).join(', '),
+    fitExamples(examples),
     REJECTIONS[reason],
   ]);
   return formatTable(['NOT LEARNT', 'RESPONSES', 'FOR EXAMPLE', 'BECAUSE'], rows);
+}
+
+/** As many as fit into the column, at least one. */
+function fitExamples(examples: readonly string[]): string {
+  let text = examples[0] ?? '';
+  for (const example of examples.slice(1)) {
+    if (text.length + example.length > MAX_EXAMPLE_CHARACTERS) break;
+    text += `, ${example}`;
+  }
+  return text;
 }
 
 function usersOf(workloads: readonly WorkloadView[]): string {

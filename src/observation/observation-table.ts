@@ -125,6 +125,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const rowLookups = new Int32Array(maxPairs); // since the last drain; 0: the row is clean
   const rowBalance = new Int32Array(maxPairs); // A answers less AAAA answers that are not paired yet
   const rowBalanceMs = new Float64Array(maxPairs);
+  const rowCut = new Uint8Array(maxPairs); // 1: the last answer was truncated
   const rowExtra = new Int32Array(maxPairs); // hash of the in-band metadata
   const rowPods: (Observation['pod'] | undefined)[] = [];
   const dirty = new Int32Array(maxPairs);
@@ -198,10 +199,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
     const host = verdictOf(name);
     if (host < 0) return rejectName(REJECTIONS_BY_INDEX[-1 - host] as Rejection, known);
+    answered[name] = 1;
     if (hasWalked(client, known)) return rejectName('search-expansion', known);
     const row = rowOf(client, host);
     if (row < 0) return startAfresh(isA);
-    answered[name] = 1;
     if (answer.minTtlSeconds < (minTtl[host] as number)) minTtl[host] = answer.minTtlSeconds;
     if (answer.maxTtlSeconds > (maxTtl[host] as number)) maxTtl[host] = answer.maxTtlSeconds;
     addLookup(row, isA);
@@ -309,6 +310,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
   function isNewLookup(row: number, isA: boolean): boolean {
     const isStale = Math.abs(atMs() - (rowBalanceMs[row] as number)) > PAIRING_MS;
+    const isCut = ((bytes[start + 2] as number) & TRUNCATED) !== 0;
+    if (rowCut[row] === 1 && !isCut && !isStale) {
+      rowCut[row] = 0; // the client asked again over TCP
+      return false;
+    }
+    rowCut[row] = isCut ? 1 : 0;
     const balance = isStale ? 0 : (rowBalance[row] as number);
     rowBalance[row] = isA ? balance + 1 : balance - 1;
     rowBalanceMs[row] = atMs();
@@ -330,6 +337,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     rowHost[rowCount] = host;
     rowLookups[rowCount] = 0;
     rowBalance[rowCount] = 0;
+    rowCut[rowCount] = 0;
     rowExtra[rowCount] = 0;
     rowPods[rowCount] = undefined;
     return rowCount++;

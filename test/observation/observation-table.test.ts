@@ -75,6 +75,15 @@ describe('a positive answer', () => {
     expect(table.drain({ final: false, nowMs: NOON_MS }).observations).toEqual([]);
   });
 
+  it('counts a truncated answer and the repetition over TCP once, and then the next look-up', () => {
+    const cut = positive('www.example.com', { truncated: true });
+    const table = newTable();
+    const lookups = [[cut, positive('www.example.com')], [cut], [cut]].map((responses) =>
+      observe(table, responses).observations.map((observation) => observation.lookups),
+    );
+    expect(lookups).toEqual([[1], [1], [1]]);
+  });
+
   it('does not take the missing other family for a missing address', () => {
     const responses = [{ name: 'www.example.com', type: 'AAAA' as const }, positive('www.example.com')];
     expect(reasonsOf(newTable(), responses)).toEqual({});

@@ -1,4 +1,5 @@
 /** Closes a run with a line that counts the tests, in a form that any tool can read. */
+// oxlint-disable-next-line import/no-default-export -- jest takes a reporter by its default export
 export default class ClosingLineReporter {
   onRunComplete(
     _contexts,
