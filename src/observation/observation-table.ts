@@ -71,6 +71,23 @@ export interface ObservationTableStatistics {
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const TRUNCATED = 0x02; // TC, in the third octet
 
+/**
+ * A row, as eight float64 or sixteen int32:
+ *
+ * ```
+ *   octet    0        8         16       24           32      36    40       44       48   52
+ *   row      slotMs | firstMs | lastMs | balanceMs  | client| host| lookups| balance| cut| extra | (free)
+ * ```
+ * slotMs     start of the evidence slot of what was counted      lookups  since the last drain; 0: the row is clean
+ * balanceMs  when `balance` changed last                         balance  A answers less AAAA answers, not paired yet
+ * cut        1: the last answer was truncated                    extra    hash of the in-band metadata
+ */
+const ROW_OCTETS = 64;
+const TIMES = ROW_OCTETS / 8;
+const COUNTS = ROW_OCTETS / 4;
+const [SLOT_MS, FIRST_MS, LAST_MS, BALANCE_MS] = [0, 1, 2, 3] as const;
+const [CLIENT, HOST, LOOKUPS, BALANCE, CUT, EXTRA] = [8, 9, 10, 11, 12, 13] as const;
+
 const VERDICT_SLOTS = 65_536;
 const FAILURE_SLOTS = 16_384;
 const MAX_READY = 65_536; // beyond this, rows grow beyond their slot instead of being put aside
@@ -101,7 +118,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const emptyAtMs = new Float64Array(maxPairs);
   let emptyNames: number[] = [];
 
-  // Verdicts by (name, signature), and facts of names that have failed, by hash: both direct-mapped.
+  // Verdicts by (name, signature), and facts of names that have failed, by hash: two places each and one.
   const verdictName = new Int32Array(VERDICT_SLOTS); // name id + 1
   const verdictSignature = new Int32Array(VERDICT_SLOTS);
   const verdictHost = new Int32Array(VERDICT_SLOTS); // host id, or -1 - reason
@@ -114,19 +131,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const minTtl = new Int32Array(maxPairs);
   const maxTtl = new Int32Array(maxPairs);
 
-  // Per (client, host): open addressing over rows
+  // Per (client, host): open addressing over rows of one cache line each, see ROW_OCTETS
   const rowMask = 2 ** Math.ceil(Math.log2(maxPairs * 2)) - 1;
   const rowSlots = new Int32Array(rowMask + 1); // row + 1
-  const rowClient = new Int32Array(maxPairs);
-  const rowHost = new Int32Array(maxPairs);
-  const rowSlotMs = new Float64Array(maxPairs); // start of the evidence slot of what was counted
-  const rowFirstMs = new Float64Array(maxPairs);
-  const rowLastMs = new Float64Array(maxPairs);
-  const rowLookups = new Int32Array(maxPairs); // since the last drain; 0: the row is clean
-  const rowBalance = new Int32Array(maxPairs); // A answers less AAAA answers that are not paired yet
-  const rowBalanceMs = new Float64Array(maxPairs);
-  const rowCut = new Uint8Array(maxPairs); // 1: the last answer was truncated
-  const rowExtra = new Int32Array(maxPairs); // hash of the in-band metadata
+  const rowBuffer = new ArrayBuffer(maxPairs * ROW_OCTETS);
+  const times = new Float64Array(rowBuffer);
+  const counts = new Int32Array(rowBuffer);
   const rowPods: (Observation['pod'] | undefined)[] = [];
   const dirty = new Int32Array(maxPairs);
   let rowCount = 0;
@@ -253,6 +263,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const { signature } = answer;
     const slot = finish(nameHash ^ signature) & (VERDICT_SLOTS - 1);
     if (verdictName[slot] === name + 1 && verdictSignature[slot] === signature) return verdictHost[slot] as number;
+    const other = slot ^ 1;
+    if (verdictName[other] === name + 1 && verdictSignature[other] === signature) return verdictHost[other] as number;
+    // The one that was here moves over: two names that share a slot must not push each other out for ever.
+    verdictName[other] = verdictName[slot] as number;
+    verdictSignature[other] = verdictSignature[slot] as number;
+    verdictHost[other] = verdictHost[slot] as number;
     const host = judge();
     verdictName[slot] = name + 1;
     verdictSignature[slot] = signature;
@@ -286,39 +302,39 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function addLookup(row: number, isA: boolean): void {
     if (response.extraLength > 0) noteExtra(row);
-    if (rowLookups[row] !== 0 && !isInSlot(row)) putAside(row);
+    if (counts[row * COUNTS + LOOKUPS] !== 0 && !isInSlot(row)) putAside(row);
     const isNew = isNewLookup(row, isA);
-    if (rowLookups[row] === 0) {
+    if (counts[row * COUNTS + LOOKUPS] === 0) {
       if (!isNew) return; // the other half of a look-up that was drained already
       if (dirtyCount === maxPairs) compactDirty();
       dirty[dirtyCount++] = row;
-      rowSlotMs[row] = Math.floor(atMs() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
-      rowFirstMs[row] = atMs();
-      rowLastMs[row] = atMs();
+      times[row * TIMES + SLOT_MS] = Math.floor(atMs() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
+      times[row * TIMES + FIRST_MS] = atMs();
+      times[row * TIMES + LAST_MS] = atMs();
     } else {
-      if (atMs() < (rowFirstMs[row] as number)) rowFirstMs[row] = atMs();
-      if (atMs() > (rowLastMs[row] as number)) rowLastMs[row] = atMs();
+      if (atMs() < (times[row * TIMES + FIRST_MS] as number)) times[row * TIMES + FIRST_MS] = atMs();
+      if (atMs() > (times[row * TIMES + LAST_MS] as number)) times[row * TIMES + LAST_MS] = atMs();
     }
-    if (isNew) rowLookups[row] = (rowLookups[row] as number) + 1;
+    if (isNew) counts[row * COUNTS + LOOKUPS] = (counts[row * COUNTS + LOOKUPS] as number) + 1;
   }
 
   function isInSlot(row: number): boolean {
-    const sinceMs = atMs() - (rowSlotMs[row] as number);
+    const sinceMs = atMs() - (times[row * TIMES + SLOT_MS] as number);
     return sinceMs >= 0 && sinceMs < EVIDENCE_SLOT_MS;
   }
 
   /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
   function isNewLookup(row: number, isA: boolean): boolean {
-    const isStale = Math.abs(atMs() - (rowBalanceMs[row] as number)) > PAIRING_MS;
+    const isStale = Math.abs(atMs() - (times[row * TIMES + BALANCE_MS] as number)) > PAIRING_MS;
     const isCut = ((bytes[start + 2] as number) & TRUNCATED) !== 0;
-    if (rowCut[row] === 1 && !isCut && !isStale) {
-      rowCut[row] = 0; // the client asked again over TCP
+    if (counts[row * COUNTS + CUT] === 1 && !isCut && !isStale) {
+      counts[row * COUNTS + CUT] = 0; // the client asked again over TCP
       return false;
     }
-    rowCut[row] = isCut ? 1 : 0;
-    const balance = isStale ? 0 : (rowBalance[row] as number);
-    rowBalance[row] = isA ? balance + 1 : balance - 1;
-    rowBalanceMs[row] = atMs();
+    counts[row * COUNTS + CUT] = isCut ? 1 : 0;
+    const balance = isStale ? 0 : (counts[row * COUNTS + BALANCE] as number);
+    counts[row * COUNTS + BALANCE] = isA ? balance + 1 : balance - 1;
+    times[row * TIMES + BALANCE_MS] = atMs();
     return isA ? balance >= 0 : balance <= 0;
   }
 
@@ -328,17 +344,17 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       if (probes === MAX_PROBES) return -1;
       const row = (rowSlots[slot] as number) - 1; // slot is masked
       if (row < 0) break;
-      if (rowHost[row] === host && rowClient[row] === client) return row;
+      if (counts[row * COUNTS + HOST] === host && counts[row * COUNTS + CLIENT] === client) return row;
       slot = (slot + 1) & rowMask;
     }
     if (rowCount === maxPairs) return -1;
     rowSlots[slot] = rowCount + 1;
-    rowClient[rowCount] = client;
-    rowHost[rowCount] = host;
-    rowLookups[rowCount] = 0;
-    rowBalance[rowCount] = 0;
-    rowCut[rowCount] = 0;
-    rowExtra[rowCount] = 0;
+    counts[rowCount * COUNTS + CLIENT] = client;
+    counts[rowCount * COUNTS + HOST] = host;
+    counts[rowCount * COUNTS + LOOKUPS] = 0;
+    counts[rowCount * COUNTS + BALANCE] = 0;
+    counts[rowCount * COUNTS + CUT] = 0;
+    counts[rowCount * COUNTS + EXTRA] = 0;
     rowPods[rowCount] = undefined;
     return rowCount++;
   }
@@ -349,10 +365,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     let hash = seed;
     for (let i = extraStart; i < extraEnd; i++) hash = mix(hash, bytes[i] as number);
     hash = finish(hash) | 1; // 0: none yet
-    if (rowExtra[row] === hash) return;
+    if (counts[row * COUNTS + EXTRA] === hash) return;
     // Another pod behind the same address: what was counted belongs to the one before.
-    if ((rowLookups[row] as number) > 0) putAside(row);
-    rowExtra[row] = hash;
+    if ((counts[row * COUNTS + LOOKUPS] as number) > 0) putAside(row);
+    counts[row * COUNTS + EXTRA] = hash;
     rowPods[row] = parsePod(bytes, extraStart, extraEnd);
   }
 
@@ -363,29 +379,29 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       return;
     }
     ready.push(observationOf(row));
-    rowLookups[row] = 0; // the row stays in `dirty`, where a clean row is passed over
+    counts[row * COUNTS + LOOKUPS] = 0; // the row stays in `dirty`, where a clean row is passed over
   }
 
   function compactDirty(): void {
-    const rows = [...new Set(dirty.subarray(0, dirtyCount))].filter((row) => rowLookups[row] !== 0);
+    const rows = [...new Set(dirty.subarray(0, dirtyCount))].filter((row) => counts[row * COUNTS + LOOKUPS] !== 0);
     dirty.set(rows);
     dirtyCount = rows.length;
   }
 
   function observationOf(row: number): Observation {
-    const id = rowHost[row] as number;
+    const id = counts[row * COUNTS + HOST] as number;
     const host = hosts[id] as Host; // rows are made for known hosts only
     const pod = rowPods[row];
     return {
       hostname: host.hostname,
-      client: clients.text(rowClient[row] as number),
+      client: clients.text(counts[row * COUNTS + CLIENT] as number),
       ...(pod === undefined ? {} : { pod }),
       addresses: host.addresses.toSorted(),
       ttlSeconds: { min: minTtl[id] as number, max: maxTtl[id] as number },
       cnames: host.cnames,
-      firstObservedAtMs: rowFirstMs[row] as number,
-      lastObservedAtMs: rowLastMs[row] as number,
-      lookups: rowLookups[row] as number,
+      firstObservedAtMs: times[row * TIMES + FIRST_MS] as number,
+      lastObservedAtMs: times[row * TIMES + LAST_MS] as number,
+      lookups: counts[row * COUNTS + LOOKUPS] as number,
       origin: options.origin,
     };
   }
@@ -395,9 +411,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     ready = [];
     for (let i = 0; i < dirtyCount; i++) {
       const row = dirty[i] as number;
-      if (rowLookups[row] === 0) continue;
+      if (counts[row * COUNTS + LOOKUPS] === 0) continue;
       drained.push(observationOf(row));
-      rowLookups[row] = 0;
+      counts[row * COUNTS + LOOKUPS] = 0;
     }
     dirtyCount = 0;
     return drained;
