@@ -99,7 +99,7 @@ describe('the rights', () => {
       spec: {
         user: subject,
         groups: ['system:serviceaccounts', 'system:authenticated'],
-        resourceAttributes: { verb, namespace, group: group.join('.'), resource: plural },
+        resourceAttributes: { verb, namespace, group: group.join('.'), resource: plural, name: RELEASE },
       },
     };
     return server.kubectl(['create', '-o', 'jsonpath={.status.allowed}', '-f', '-'], JSON.stringify(review));
