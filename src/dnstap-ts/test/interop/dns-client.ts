@@ -53,6 +53,8 @@ async function askByStream(socket: Socket, name: string): Promise<Buffer> {
 /** Sends bytes as they are by UDP, and waits for no answer. */
 export async function send(port: number, message: Uint8Array): Promise<void> {
   const socket = createSocket('udp4');
-  await new Promise((resolve) => void socket.send(message, port, '127.0.0.1', resolve));
+  await new Promise((resolve) => {
+    socket.send(message, port, '127.0.0.1', resolve);
+  });
   socket.close();
 }

@@ -1,15 +1,19 @@
 /** @jest-environment ./test/support/part-environment.ts */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 
+import { ROOT } from '../../../../test/support/command.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import { closeAtEnd } from '../../../../test/support/lifetime.js';
 import { acceptsTcp } from '../../../../test/support/probe.js';
 import { startPart, type Part } from '../../../../test/support/process.js';
 import { createTemporaryDirectory } from '../../../../test/support/temporary-directory.js';
 import { waitUntil } from '../../../../test/support/wait-until.js';
-import { decodeDnstap, formatAddress, type Message, MessageType, SocketProtocol } from '../../src/index.js';
+import { formatAddress, type Message, MessageType, SocketProtocol } from '../../src/index.js';
 import { Authority } from '../support/certificates.js';
 import { ACCEPT, bytes, READY, START, STOP } from '../support/frames.js';
 import { askByTcp, askByTls, askByUdp, send } from './dns-client.js';
@@ -172,6 +176,16 @@ dnstap:
   });
 });
 
+/** Debian has the module in a package of its own; unpacked into the cache it is not where knotd looks. */
+function knotModule(): string {
+  const cache = execFileSync(join(ROOT, 'scripts', 'env'), ['cache'], { encoding: 'utf8' }).trim();
+  const places = ['/usr/lib', '/usr/local/lib', join(cache, 'tools')].filter((place) => existsSync(place));
+  const found = execFileSync('find', [...places, '-path', '*/knot/modules-*/dnstap.so'], { encoding: 'utf8' });
+  const [first = ''] = found.split('\n');
+  if (first === '') throw new Error('found no dnstap.so of Knot DNS (Debian package knot-module-dnstap)');
+  return first;
+}
+
 describe('Knot DNS', () => {
   async function start(port: number, sink: string, options = ''): Promise<Part> {
     return startServer({
@@ -180,7 +194,10 @@ describe('Knot DNS', () => {
       port,
       files: {
         zone: ZONE,
-        'knot.conf': `server:
+        'knot.conf': `module:
+  - id: mod-dnstap
+    file: "${knotModule()}"
+server:
   rundir: "DIR"
   listen: 127.0.0.1@${port}
 database:
@@ -240,16 +257,6 @@ zone:
     const before = Date.now();
     await knot.stop();
     expect(Date.now() - before).toBeLessThan(10_000); // then it would have been killed
-  });
-
-  it('an identity that is present and empty', async () => {
-    const tap = await startTap();
-    const port = await freePort();
-    await start(port, `unix:${tap.address}`, 'identity: ""');
-    await askByUdp(port, 'www.example.com');
-    await tap.waitFor('AUTH_RESPONSE');
-    expect(decodeDnstap(tap.frames[0] ?? Buffer.alloc(0)).identity).toHaveLength(0);
-    await tap.expectAgreement();
   });
 });
 

@@ -119,12 +119,12 @@ function dnsField(message: Fields, name: string): Fields {
 /** The header and question of what miekg/dns prints; what it cannot read is `unreadable`. */
 function parseDnsText(text: string): unknown {
   const header =
-    /;; opcode: (\w+), status: (\w+), id: (\d+)\n;; flags: ?([^;]*); QUERY: (\d+), ANSWER: (\d+), AUTHORITY: (\d+), ADDITIONAL: (\d+)/.exec(
+    /;; opcode: (\w+), status: (\w+), id: (\d+)\n;; flags: ?([^;]*); (?:QUERY|ZONE): (\d+), (?:ANSWER|PREREQ): (\d+), (?:AUTHORITY|UPDATE): (\d+), ADDITIONAL: (\d+)/.exec(
       text,
     );
   if (header === null) return 'unreadable';
   const [, , rcode, id, flags, ...counts] = header;
-  const question = /;; QUESTION SECTION:\n;(\S+)\t(\S+)\t (\S+)\n/.exec(text);
+  const question = /(?:QUESTION|ZONE) SECTION:\n;(\S+)\t(\S+)\t (\S+)\n/.exec(text);
   return {
     id: Number(id),
     rcode,
