@@ -139,33 +139,34 @@ describe('install', () => {
 });
 
 describe('uninstall', () => {
+  let namespace = '';
+  let count = 0;
+
   beforeEach(async () => {
-    await installInto('egress');
-    await waitUntil(async () => (await read(['pvc', '-n', 'egress'], '{.items[*].metadata.name}')) !== '', {
+    namespace = `egress-${(count += 1)}`; // a namespace takes its time to go
+    await installInto(namespace);
+    await waitUntil(async () => (await read(['pvc', '-n', namespace], '{.items[*].metadata.name}')) !== '', {
       what: 'the claim of Redis',
     });
   });
 
-  afterEach(async () => {
-    await writeCorefile(COREFILE);
-    await server.kubectl(['delete', 'namespace', 'egress', '--ignore-not-found', '--wait', '--timeout=60s']);
-  });
+  afterEach(async () => writeCorefile(COREFILE));
 
   const uninstall = async (...more: readonly string[]): Promise<Outcome> =>
-    deploy(['--uninstall', '--yes', '--namespace', 'egress', ...more]);
+    deploy(['--uninstall', '--yes', '--namespace', namespace, ...more]);
 
   it('refuses while the Corefile still has the line', async () => {
-    const address = await collectorAddress('egress');
+    const address = await collectorAddress(namespace);
     await writeCorefile(COREFILE.replace('errors\n', `errors\n    dnstap tcp://${address}:6000 full\n`));
     expect(await uninstall()).toMatchObject({ status: 1, output: expect.stringContaining(address) });
-    expect(await collectorAddress('egress')).toBe(address);
+    expect(await collectorAddress(namespace)).toBe(address);
     await writeCorefile(COREFILE.replace('errors\n', `errors\n    dnstap tcp://${address}:60001 full\n`));
     expect(await uninstall()).toMatchObject({ status: 0 });
   });
 
   it('removes everything, also what is of no namespace, and once more does nothing', async () => {
     expect(await uninstall()).toMatchObject({ status: 0 });
-    await waitUntil(async () => (await read(['namespace', 'egress'], '{.metadata.name}')) === '', {
+    await waitUntil(async () => (await read(['namespace', namespace], '{.metadata.name}')) === '', {
       what: 'the namespace to go',
     });
     const global = await server.kubectl([
@@ -176,23 +177,23 @@ describe('uninstall', () => {
       '-o',
       'name',
     ]);
-    expect(global).not.toContain('egress:');
+    expect(global).not.toContain(`${namespace}:`);
     expect(await uninstall()).toMatchObject({ status: 0 });
   });
 
   it('keeps the data when told, and takes it up again', async () => {
-    const volume = async (): Promise<string> => read(['pvc', '-n', 'egress'], '{.items[*].metadata.uid}');
+    const volume = async (): Promise<string> => read(['pvc', '-n', namespace], '{.items[*].metadata.uid}');
     const before = await volume();
     expect(await uninstall('--keep-data')).toMatchObject({ status: 0 });
-    expect(await read(['deployments,statefulsets', '-n', 'egress'], '{.items[*].metadata.name}')).toBe('');
-    expect(await deploy([...INSTALL, '--namespace', 'egress'])).toMatchObject({ status: 0 });
+    expect(await read(['deployments,statefulsets', '-n', namespace], '{.items[*].metadata.name}')).toBe('');
+    expect(await deploy([...INSTALL, '--namespace', namespace])).toMatchObject({ status: 0 });
     expect(await volume()).toBe(before);
   });
 
   it('leaves a namespace in which there is something else', async () => {
-    await server.kubectl(['create', 'configmap', 'theirs', '-n', 'egress']);
+    await server.kubectl(['create', 'configmap', 'theirs', '-n', namespace]);
     expect(await uninstall()).toMatchObject({ status: 0, output: expect.stringContaining('configmap/theirs') });
-    expect(await read(['namespace', 'egress'], '{.status.phase}')).toBe('Active');
+    expect(await read(['namespace', namespace], '{.status.phase}')).toBe('Active');
   });
 
   it('leaves the ServiceEntries of the workloads', async () => {
@@ -215,7 +216,7 @@ describe('uninstall', () => {
     const would = await uninstall('--dry-run');
     expect(would).toMatchObject({ status: 0, output: expect.stringContaining('istio-discovery-collector') });
     expect(would.output).toContain('persistentvolumeclaim/');
-    expect(await collectorAddress('egress')).not.toBe('');
+    expect(await collectorAddress(namespace)).not.toBe('');
   });
 });
 
