@@ -202,7 +202,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   function addAnswer(isA: boolean): void {
     const client = clients.idOf(bytes, response.queryAddressStart, response.queryAddressLength);
     const name = names.idOf(question, nameEnd - 1 - start - HEADER_OCTETS, nameHash);
-    if (client < 0 || name < 0) return startAfresh(isA);
+    if (client < 0 || name < 0 || hosts.length === maxPairs) return startAfresh(isA);
     const known = (facts[name] ??= readFacts());
     answer.scan(bytes, nameEnd + 4, end, uint16(bytes, start + 6));
     if (answer.addresses === 0) return addEmpty(name, client, known);

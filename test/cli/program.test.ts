@@ -1,0 +1,67 @@
+import { writeFileSync } from 'node:fs';
+import { TestSupportError } from '../support/test-support-error.js';
+import { runProgram } from '../support/program.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+
+const directory = createTemporaryDirectory();
+
+/** Exit code and what was printed, also of a command that fails. */
+async function outcome(...args: readonly string[]): Promise<{ code: unknown; text: string }> {
+  try {
+    const { stdout, stderr } = await runProgram(...args);
+    return { code: 0, text: stdout + stderr };
+  } catch (err) {
+    if (!(err instanceof TestSupportError)) throw err;
+    return { code: (err.cause as { code?: unknown }).code, text: err.message }; // what execFile gives
+  }
+}
+
+describe('istio-discovery', () => {
+  it('prints its version, and help for everything', async () => {
+    expect((await runProgram('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    for (const command of ['run', 'collect', 'reconcile', 'hosts']) {
+      expect((await runProgram(command, '--help')).stdout).toContain(`Usage: istio-discovery ${command}`);
+    }
+  });
+
+  it.each([
+    ['an unknown command', ['frobnicate'], 'frobnicate'],
+    ['an unknown flag', ['run', '--frobnicate'], '--frobnicate'],
+    [
+      'a wrong value of a flag',
+      ['run', '--host-policy', 'lern'],
+      'host.policy: got "lern" (flag --host-policy), allowed: observe, learn, approve, frozen',
+    ],
+    ['no input at all', ['run'], 'dnstap.endpoints'],
+    ['a store of another kind', ['hosts', '--store', 'mysql://x'], 'store.url: got [redacted] (flag --store)'],
+  ])('refuses %s with exit code 2 and names it', async (_, args, expected) => {
+    const { code, text } = await outcome(...args);
+    expect(code).toBe(2);
+    expect(text).toContain(expected);
+  });
+
+  it('refuses an unknown setting of the file with exit code 2 and says where it is', async () => {
+    const file = directory.file('config.yaml');
+    writeFileSync(file, 'host:\n  polcy: learn\n');
+    const { code, text } = await outcome('run', '--config', file);
+    expect(code).toBe(2);
+    expect(text).toContain(`host.polcy (unknown): got "learn" (file ${file})`);
+    expect(text).toContain('host.policy');
+  });
+
+  it('says with exit code 1 which file cannot be read', async () => {
+    const missing = directory.file('missing.fstrm');
+    const { code, text } = await outcome(
+      'run',
+      '--once',
+      '--read',
+      missing,
+      '--store',
+      `embedded://${directory.file('s')}`,
+      '--output',
+      directory.file('o'),
+    );
+    expect(code).toBe(1);
+    expect(text).toContain(missing);
+  });
+});
