@@ -5,15 +5,16 @@ import { freePort } from '../support/free-port.js';
 import { answersHttp } from '../support/probe.js';
 import { startPart } from '../support/process.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { createBundle } from './create-bundle.js';
 
-const BUNDLE = join(ROOT, 'dist/bundle');
+let bundle: string;
 
 async function bundled(...args: readonly string[]): Promise<string> {
-  return (await runCommand(process.execPath, [join(BUNDLE, 'main.js'), ...args])).stdout;
+  return (await runCommand(process.execPath, [join(bundle, 'main.js'), ...args])).stdout;
 }
 
 beforeAll(async () => {
-  await runCommand(process.execPath, [join(ROOT, 'scripts/bundle.mjs')]);
+  bundle = await createBundle();
 });
 
 describe('the bundle', () => {
@@ -34,7 +35,7 @@ describe('the bundle', () => {
       name: 'collect',
       command: process.execPath,
       args: [
-        join(BUNDLE, 'main.js'),
+        join(bundle, 'main.js'),
         'collect',
         `--dnstap=tcp://127.0.0.1:${dnstap}`,
         `--http-address=127.0.0.1:${http}`,
@@ -47,9 +48,11 @@ describe('the bundle', () => {
   });
 
   it('comes with the licence of every package inside', () => {
-    const notices = readFileSync(join(BUNDLE, 'THIRD-PARTY-NOTICES'), 'utf8');
+    const notices = readFileSync(join(bundle, 'THIRD-PARTY-NOTICES'), 'utf8');
     for (const name of ['commander', 'ioredis', 'protobufjs', 'zod', 'classic-level']) {
       expect(notices).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+ \\((?:MIT|BSD-3-Clause)\\) `, 'm'));
     }
+    expect(notices).toContain('The LevelDB Authors');
+    expect(notices).toContain('Google Inc');
   });
 });

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { ROOT } from '../support/command.js';
-import { createHelm, type Helm } from '../support/helm.js';
+import { createHelm } from '../support/helm.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 
 export const CHART = join(ROOT, 'deploy/chart');
@@ -96,5 +96,3 @@ export function findObject(objects: readonly RenderedObject[], kind: string, nam
 export function podTemplate(object: RenderedObject): PodTemplate {
   return object.spec?.['template'] as PodTemplate; // the API server has accepted it in another test
 }
-
-export type { Helm };

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DnstapType, encodeDnstap, MessageType, Sender, SocketFamily } from 'dnstap-ts';
-import { ROOT, runCommand } from '../support/command.js';
+import { runCommand } from '../support/command.js';
 import { encodeResponse } from '../support/dns-response.js';
 import { freePort } from '../support/free-port.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
@@ -11,17 +11,19 @@ import { createRunningPod } from '../support/running-pod.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { createRenderer, findObject, podTemplate, RELEASE, type RenderedObject } from './chart.js';
+import { createBundle } from './create-bundle.js';
 
 const PASSWORD = 'example-password';
 const POD_ADDRESS = '10.244.0.7';
 
+let bundle: string;
 let server: KubeApiserver;
 let redisUrl: string;
 let objects: readonly RenderedObject[];
 let configurationFile: string;
 
 beforeAll(async () => {
-  await runCommand(process.execPath, [join(ROOT, 'scripts/bundle.mjs')]);
+  bundle = await createBundle();
   server = await startKubeApiserver({ crds: 'istio-crds' });
   const render = await createRenderer();
   objects = await render({ reconciler: { replicas: 2 } });
@@ -85,7 +87,7 @@ async function startRole(role: string, replace: Readonly<Record<string, string>>
   const part = await startPart({
     name: role,
     command: process.execPath,
-    args: [join(ROOT, 'dist/bundle/main.js'), ...args, ...extra],
+    args: [join(bundle, 'main.js'), ...args, ...extra],
     environment: { ISTIO_DISCOVERY_STORE_URL: redisUrl, ISTIO_DISCOVERY_STORE_PASSWORD: PASSWORD },
     ready: async () => answersHttp(`${url}/livez`),
   });
