@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';

@@ -1,4 +1,3 @@
-/** @jest-environment ./test/support/part-environment.ts */
 import { existsSync, renameSync, statSync } from 'node:fs';
 
 import fc from 'fast-check';
