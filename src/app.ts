@@ -168,12 +168,13 @@ async function startCollector(configuration: Configuration, store: HostStore, te
     ...observationOptions(configuration, nodeSearchDomains(configuration.observation.clusterDomain)),
     seed: randomInt(2 ** 31),
     origin: 'dnstap',
+    now: Date.now,
   });
   const log = telemetry.log.child({ component: 'collector' });
   const recorder = new Recorder({ table, store, source: randomUUID(), now: Date.now, log });
   const collector = new Collector({
     endpoints: dnstap.endpoints,
-    intake: createFrameIntake(table, Date.now),
+    intake: createFrameIntake(table),
     maxConnections: dnstap.maxConnections,
     maxFrameBytes: dnstap.maxFrameBytes,
     socketMode: Number.parseInt(dnstap.socketMode, 8),
@@ -219,7 +220,7 @@ function observeCollector(metrics: Metrics, table: ObservationTable, recorder: R
 function observationOptions(
   { observation }: Configuration,
   nodeDomains: readonly string[],
-): Omit<ObservationTableOptions, 'seed' | 'origin'> {
+): Omit<ObservationTableOptions, 'seed' | 'origin' | 'now'> {
   const clusterNetworks = new BlockList();
   for (const cidr of observation.clusterCidrs) {
     const [address = '', bits] = cidr.split('/');
@@ -266,7 +267,7 @@ async function replayAll(
     const observation = observationOptions(configuration, []); // a capture can be from anywhere
     const { frames, lastMs, truncatedBytes } = await replay({ file, store, observation, log, signal });
     log.info({ file, frames, truncatedBytes }, 'capture replayed');
-    if (lastMs !== undefined) last = Math.max(last ?? lastMs, lastMs);
+    if (lastMs > 0) last = Math.max(last ?? 0, lastMs);
   }
   return last;
 }

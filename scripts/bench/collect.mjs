@@ -18,6 +18,7 @@ const table = createObservationTable({
   maxPairs: 262_144,
   seed: 1,
   origin: 'dnstap',
+  now: Date.now,
 });
 let observations = 0;
 let lookups = 0;
@@ -39,7 +40,7 @@ const done = () => {
 };
 const collector = new Collector({
   endpoints: [`unix://${path}`],
-  intake: createFrameIntake(table, Date.now),
+  intake: createFrameIntake(table),
   maxConnections: 16,
   maxFrameBytes: 262_144,
   socketMode: 0o600,

@@ -17,11 +17,22 @@ export interface ObservationTableOptions extends AnswerSettings {
   /** Secret number, so that nobody can choose names that collide. */
   readonly seed: number;
   readonly origin: Origin;
+  /** Time of a response that carries none (Unix milliseconds). */
+  readonly now: () => number;
 }
 
-/** One DNS response as it lies in a buffer; a length of 0 means absent. A DnstapView is one. */
+/**
+ * One DNS response as it lies in a buffer; a length of 0 means absent, a time below 0 as well. A DnstapView is one.
+ *
+ * The time that counts is the query's, since a response can arrive when the client's address already belongs to another
+ * pod. Some servers send only the response's.
+ */
 export interface ResponseView {
   readonly buffer: Uint8Array;
+  readonly queryTimeSec: number;
+  readonly queryTimeNsec: number;
+  readonly responseTimeSec: number;
+  readonly responseTimeNsec: number;
   readonly queryAddressStart: number;
   readonly queryAddressLength: number;
   readonly responseMessageStart: number;
@@ -48,7 +59,7 @@ export interface Drained {
  */
 export interface ObservationTable {
   /** Takes one response. Never throws; the view is read only during the call. */
-  add(response: ResponseView, observedAtMs: number): void;
+  add(response: ResponseView): void;
   reject(reason: Rejection): void;
   /** Takes out what has come since the last drain. `final`: nothing more will come, so nothing is held back. */
   drain(options: { readonly final: boolean; readonly nowMs: number }): Drained;
@@ -59,6 +70,9 @@ export interface ObservationTable {
 
 export interface ObservationTableStatistics {
   readonly responses: number;
+  /** Earliest and latest time of a response; infinite when there was none. */
+  readonly firstMs: number;
+  readonly lastMs: number;
   readonly rejected: ReadonlyMap<Rejection, number>;
   /** Times that a table was full and all started afresh. */
   readonly resets: number;
@@ -67,6 +81,9 @@ export interface ObservationTableStatistics {
   /** Observations that were dropped because nobody drained. */
   readonly lost: number;
 }
+
+/** Cells of the clock: the time of the response at hand, and the first and last time of all. */
+const [AT, FIRST, LAST] = [0, 1, 2] as const;
 
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const TRUNCATED = 0x02; // TC, in the third octet
@@ -155,18 +172,21 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let end = 0;
   let nameEnd = 0;
   let nameHash = 0;
-  // A cell and not a variable: a number beyond 32 bits is allocated anew at each write to a closure's variable.
-  const clock = new Float64Array(1);
+  // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
+  const clock = new Float64Array([0, Infinity, -Infinity]);
 
-  const atMs = (): number => clock[0] as number;
+  const atMs = (): number => clock[AT] as number;
 
-  function add(next: ResponseView, observedAtMs: number): void {
+  function add(next: ResponseView): void {
     responses++;
     response = next;
     bytes = next.buffer;
     start = next.responseMessageStart;
     end = start + next.responseMessageLength;
-    clock[0] = observedAtMs;
+    const observedAtMs = timeOf(next);
+    clock[AT] = observedAtMs;
+    if (observedAtMs < (clock[FIRST] as number)) clock[FIRST] = observedAtMs;
+    if (observedAtMs > (clock[LAST] as number)) clock[LAST] = observedAtMs;
     const fault = readQuestion();
     if (fault !== undefined) return reject(fault);
     const type = uint16(bytes, nameEnd);
@@ -174,6 +194,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const rcode = (bytes[start + 3] as number) & 0xf;
     if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A);
     else addFailure(rcode);
+  }
+
+  // Worked out here and not handed in: a number beyond 32 bits as an argument would be allocated for each response.
+  function timeOf(next: ResponseView): number {
+    if (next.queryTimeSec > 0) return toMs(next.queryTimeSec, next.queryTimeNsec);
+    return next.responseTimeSec > 0 ? toMs(next.responseTimeSec, next.responseTimeNsec) : options.now();
   }
 
   /** Checks header and question; sets `nameEnd`, `nameHash` and the folded name in `question`. */
@@ -225,7 +251,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   }
 
   function hasWalked(client: number, { expands }: NameFacts): boolean {
-    return expands.some((prefix) => walks.hasWalked(client, prefix, atMs()));
+    for (let i = 0; i < expands.length; i++) {
+      if (walks.hasWalked(client, expands[i] as number, atMs())) return true;
+    }
+    return false;
   }
 
   function noteWalk(client: number, { walked }: NameFacts): void {
@@ -462,7 +491,15 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       return { observations: drainRows(), rejections: rejections.drain() };
     },
     waiting: () => ready.length + dirtyCount,
-    statistics: () => ({ responses, rejected: rejections.totals(), resets, coalesced, lost }),
+    statistics: () => ({
+      responses,
+      firstMs: clock[FIRST] as number,
+      lastMs: clock[LAST] as number,
+      rejected: rejections.totals(),
+      resets,
+      coalesced,
+      lost,
+    }),
   };
 }
 
@@ -472,6 +509,10 @@ function failureOf(known: NameFacts, rcode: number): Rejection {
   if (rcode === ResponseCode.NXDOMAIN) return 'nxdomain';
   if (rcode === ResponseCode.SERVFAIL) return 'server-failure';
   return rcode === ResponseCode.REFUSED ? 'refused' : 'other-rcode';
+}
+
+function toMs(seconds: number, nanoseconds: number): number {
+  return seconds * 1000 + (nanoseconds > 0 ? Math.floor(nanoseconds / 1_000_000) : 0);
 }
 
 const decoder = new TextDecoder();

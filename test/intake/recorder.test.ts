@@ -22,12 +22,13 @@ it('keeps what comes in while Redis is away, merged, and records it exactly once
     maxPairs: 1024,
     seed: 1,
     origin: 'dnstap',
+    now: () => NOON_MS,
   });
   const recorder = new Recorder({ table, store, source: 'one', now: () => NOON_MS, log });
   const look = (count: number): void => {
     for (let i = 0; i < count; i++) {
       const answers = ['www.example.com A 192.0.2.1'];
-      table.add(responseView({ name: 'www.example.com', answers }), NOON_MS + i);
+      table.add(responseView({ name: 'www.example.com', answers }, NOON_MS + i));
     }
   };
   recorder.start(20);
@@ -56,8 +57,9 @@ it('gives up at the end after the time that it was given', async () => {
     maxPairs: 1024,
     seed: 1,
     origin: 'dnstap',
+    now: () => NOON_MS,
   });
-  table.add(responseView({ name: 'www.example.com', answers: ['www.example.com A 192.0.2.1'] }), NOON_MS);
+  table.add(responseView({ name: 'www.example.com', answers: ['www.example.com A 192.0.2.1'] }, NOON_MS));
   const recorder = new Recorder({ table, store, source: 'one', now: () => NOON_MS, log });
   await recorder.close(100);
   expect(recorder.unsent).toBe(1);

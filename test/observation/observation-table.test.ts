@@ -15,12 +15,13 @@ function newTable(settings: { maxPairs?: number; searchDomains?: readonly string
     maxPairs: settings.maxPairs ?? 1024,
     seed: 1,
     origin: 'dnstap',
+    now: () => NOON_MS,
   });
 }
 
 /** Adds responses a millisecond apart and drains. */
 function observe(table: ObservationTable, responses: readonly ResponseText[], startMs = NOON_MS) {
-  responses.forEach((response, index) => table.add(responseView(response), startMs + index));
+  responses.forEach((response, index) => table.add(responseView(response, startMs + index)));
   return table.drain({ final: true, nowMs: NOON_MS });
 }
 
@@ -69,9 +70,9 @@ describe('a positive answer', () => {
     const aaaa: ResponseText = { name: 'www.example.com', type: 'AAAA', answers: ['www.example.com AAAA 2001:db8::1'] };
     const first = observe(table, [positive('www.example.com'), aaaa]);
     expect(first.observations.map(({ lookups }) => lookups)).toEqual([1]);
-    table.add(responseView(positive('www.example.com')), NOON_MS + 100);
+    table.add(responseView(positive('www.example.com'), NOON_MS + 100));
     expect(table.drain({ final: false, nowMs: NOON_MS }).observations.map(({ lookups }) => lookups)).toEqual([1]);
-    table.add(responseView(aaaa), NOON_MS + 101);
+    table.add(responseView(aaaa, NOON_MS + 101));
     expect(table.drain({ final: false, nowMs: NOON_MS }).observations).toEqual([]);
   });
 
@@ -88,7 +89,7 @@ describe('a positive answer', () => {
     const responses = [{ name: 'www.example.com', type: 'AAAA' as const }, positive('www.example.com')];
     expect(reasonsOf(newTable(), responses)).toEqual({});
     const table = newTable();
-    table.add(responseView({ name: 'www.example.com', type: 'AAAA' }), NOON_MS);
+    table.add(responseView({ name: 'www.example.com', type: 'AAAA' }, NOON_MS));
     expect(table.drain({ final: false, nowMs: NOON_MS + 1000 }).rejections).toEqual([]);
     expect(table.drain({ final: false, nowMs: NOON_MS + 6000 }).rejections).toEqual([
       { reason: 'no-address', responses: 1, examples: ['www.example.com'] },
@@ -98,7 +99,7 @@ describe('a positive answer', () => {
   it('never spans two evidence slots', () => {
     const table = newTable();
     for (const atMs of [NOON_MS, NOON_MS + 9_999, NOON_MS + 10_000]) {
-      table.add(responseView(positive('www.example.com')), atMs);
+      table.add(responseView(positive('www.example.com'), atMs));
     }
     const { observations } = table.drain({ final: true, nowMs: NOON_MS });
     expect(
@@ -115,14 +116,16 @@ describe('a positive answer', () => {
 
   it('tells clients apart, IPv4 in 4 and in 16 octets being the same', () => {
     const table = newTable();
-    const short = responseView(positive('www.example.com'));
+    const short = responseView(positive('www.example.com'), NOON_MS);
     const long = { ...short, buffer: Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), short.buffer]) };
-    table.add(short, NOON_MS);
-    table.add(
-      { ...long, queryAddressLength: 16, responseMessageStart: 16, extraStart: 16 + short.responseMessageLength },
-      NOON_MS + 1,
-    );
-    table.add(responseView(positive('www.example.com', { client: '10.244.0.8' })), NOON_MS + 2);
+    table.add(short);
+    table.add({
+      ...long,
+      queryAddressLength: 16,
+      responseMessageStart: 16,
+      extraStart: 16 + short.responseMessageLength,
+    });
+    table.add(responseView(positive('www.example.com', { client: '10.244.0.8' }), NOON_MS + 2));
     const { observations } = table.drain({ final: true, nowMs: NOON_MS });
     expect(observations.map(({ client, lookups }) => [client, lookups])).toEqual([
       ['10.244.0.7', 2],
@@ -211,11 +214,11 @@ describe('what teaches nothing', () => {
     query[4 + 2] = 0; // QR
     const twoQuestions = Buffer.from(view.buffer);
     twoQuestions[4 + 5] = 2; // QDCOUNT
-    table.add({ ...view, responseMessageLength: 0 }, NOON_MS);
-    table.add({ ...view, responseMessageLength: 5 }, NOON_MS);
-    table.add({ ...view, responseMessageLength: 20 }, NOON_MS);
-    table.add({ ...view, buffer: query }, NOON_MS);
-    table.add({ ...view, buffer: twoQuestions }, NOON_MS);
+    table.add({ ...view, responseMessageLength: 0 });
+    table.add({ ...view, responseMessageLength: 5 });
+    table.add({ ...view, responseMessageLength: 20 });
+    table.add({ ...view, buffer: query });
+    table.add({ ...view, buffer: twoQuestions });
     const { observations, rejections } = table.drain({ final: true, nowMs: NOON_MS });
     expect(observations).toEqual([]);
     expect(rejections.map(({ reason, responses }) => [reason, responses])).toEqual([
@@ -262,7 +265,7 @@ describe('full tables', () => {
   it('start afresh without losing an observation', () => {
     const table = newTable({ maxPairs: 8 });
     const names = Array.from({ length: 100 }, (_, index) => `h${index}.example.com`);
-    names.forEach((name) => table.add(responseView(positive(name)), NOON_MS));
+    names.forEach((name) => table.add(responseView(positive(name), NOON_MS)));
     const { observations } = table.drain({ final: true, nowMs: NOON_MS });
     expect(observations.map(({ hostname }) => hostname).sort()).toEqual(names.toSorted());
     expect(table.statistics().resets).toBeGreaterThan(0);
@@ -270,7 +273,7 @@ describe('full tables', () => {
 
   it('keep counting one client that comes again and again in new slots', () => {
     const table = newTable({ maxPairs: 8 });
-    for (let i = 0; i < 1000; i++) table.add(responseView(positive('www.example.com')), NOON_MS + i * 10_000);
+    for (let i = 0; i < 1000; i++) table.add(responseView(positive('www.example.com'), NOON_MS + i * 10_000));
     const { observations } = table.drain({ final: true, nowMs: NOON_MS });
     expect(observations.reduce((sum, { lookups }) => sum + lookups, 0)).toBe(1000);
   });

@@ -32,11 +32,15 @@ function parseAnswer(text: string): Answer {
 }
 
 /** A response as the table sees it, with its parts in one buffer. */
-export function responseView(response: ResponseText): ResponseView {
+export function responseView(response: ResponseText, queryTimeMs = 0): ResponseView {
   const address = Buffer.from((response.client ?? '10.244.0.7').split('.').map(Number));
   const message = encodeResponse(response);
   const extra = Buffer.from(response.extra ?? '');
   return {
+    queryTimeSec: queryTimeMs > 0 ? Math.floor(queryTimeMs / 1000) : -1,
+    queryTimeNsec: (queryTimeMs % 1000) * 1_000_000,
+    responseTimeSec: -1,
+    responseTimeNsec: -1,
     buffer: Buffer.concat([address, message, extra]),
     queryAddressStart: 0,
     queryAddressLength: address.length,

@@ -15,7 +15,7 @@ import { Recorder } from '../recorder.js';
 export interface ReplayOptions {
   readonly file: string;
   readonly store: HostStore;
-  readonly observation: Omit<ObservationTableOptions, 'seed' | 'origin'>;
+  readonly observation: Omit<ObservationTableOptions, 'seed' | 'origin' | 'now'>;
   readonly log: Logger;
   readonly signal?: AbortSignal;
 }
@@ -25,9 +25,8 @@ const CUT_OBSERVATIONS = 5_000;
 
 export interface ReplaySummary {
   readonly frames: number;
-  /** Query time of the first and last message (Unix milliseconds); undefined when there was none. */
-  readonly firstMs: number | undefined;
-  readonly lastMs: number | undefined;
+  /** Time of the latest response (Unix milliseconds); 0 when there was none. */
+  readonly lastMs: number;
   /** Bytes at the end that belong to no whole frame: the capture was cut. */
   readonly truncatedBytes: number;
 }
@@ -38,31 +37,32 @@ export interface ReplaySummary {
  */
 export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
   const digest = await digestOf(options.file);
-  const table = createObservationTable({
+  const captureNow = (): number => Math.max(0, table.statistics().lastMs);
+  const table: ObservationTable = createObservationTable({
     ...options.observation,
     // The same capture must give the same batches, whatever process reads it.
     seed: digest.readInt32LE(0),
     origin: 'replay',
+    now: captureNow,
   });
-  const clock = new CaptureClock();
   const recorder = new Recorder({
     table,
     store: options.store,
     source: `replay:${digest.toString('hex')}`,
-    now: () => clock.nowMs,
+    now: captureNow,
     log: options.log,
   });
-  const add: ObservationTable['add'] = (view, atMs) => {
-    table.add(view, clock.note(atMs));
+  const add: ObservationTable['add'] = (response) => {
+    table.add(response);
     if (table.waiting() >= CUT_OBSERVATIONS) recorder.cut();
   };
   const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const summary = await readFrameStreamFile(Readable.from(paced(options.file, recorder, signal)), {
-    onFrame: createFrameIntake({ ...table, add }, () => clock.nowMs),
+  const { frames, truncatedBytes } = await readFrameStreamFile(Readable.from(paced(options.file, recorder, signal)), {
+    onFrame: createFrameIntake({ add, reject: (reason) => table.reject(reason) }),
     ...signal,
   });
   await recorder.flush({ final: true, ...signal });
-  return { frames: summary.frames, ...clock.range(), truncatedBytes: summary.truncatedBytes };
+  return { frames, lastMs: captureNow(), truncatedBytes };
 }
 
 /** The file's bytes, no faster than the store takes what they teach. */
@@ -74,26 +74,6 @@ async function* paced(
   for await (const chunk of createReadStream(file)) {
     yield chunk as Buffer; // no encoding was set
     if (recorder.unsent > 0) await recorder.flush({ final: false, ...signal });
-  }
-}
-
-/** The time of the capture: the latest seen so far. */
-class CaptureClock {
-  #firstMs: number | undefined;
-  #lastMs: number | undefined;
-
-  get nowMs(): number {
-    return this.#lastMs ?? 0;
-  }
-
-  note(atMs: number): number {
-    this.#firstMs = Math.min(this.#firstMs ?? atMs, atMs);
-    this.#lastMs = Math.max(this.#lastMs ?? atMs, atMs);
-    return atMs;
-  }
-
-  range(): { readonly firstMs: number | undefined; readonly lastMs: number | undefined } {
-    return { firstMs: this.#firstMs, lastMs: this.#lastMs };
   }
 }
 
