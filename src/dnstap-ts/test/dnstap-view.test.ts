@@ -37,9 +37,9 @@ function time(seconds: bigint | null | undefined, nanoseconds: number | null | u
   return [rounded(Number(seconds ?? -1n)), nanoseconds ?? -1];
 }
 
-/** Seconds over 2^53 differ in their last digits. */
+/** Seconds over 2^53 differ in their last digits, so only that they are over counts. */
 function rounded(seconds: number): number {
-  return Number.isSafeInteger(seconds) ? seconds : Number(seconds.toPrecision(14));
+  return Number.isSafeInteger(seconds) ? seconds : Infinity;
 }
 
 /** What the view shows, in the shape of what the codec shows. */
