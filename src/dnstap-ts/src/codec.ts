@@ -6,6 +6,8 @@ import { DnstapView } from './dnstap-view.js';
 import { DnstapDecodeError, DnstapError } from './errors.js';
 
 const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
+const FIRST_BYTES = 1024;
+const MAX_KEPT_BYTES = 64 * 1024;
 
 type Uint64 = ReturnType<protobuf.Reader['uint64']>;
 
@@ -27,44 +29,57 @@ class BigintReader extends protobuf.BufferReader {
     return this;
   }
 
+  /** Bytes where they lie. `Buffer.prototype.slice`, which the base class calls, takes a detour to the same. */
+  override raw(start: number, end: number): Uint8Array {
+    return this.buf.subarray(start, end);
+  }
+
   override uint64(): Uint64 {
-    return (this.#readFiveBytes() ?? this.#readAny()) as unknown as Uint64;
-  }
-
-  // Five bytes hold 35 bits: every second from 1978 until the year 3058.
-  #readFiveBytes(): bigint | undefined {
-    const { buf, pos } = this;
-    if (this.len - pos < 5) return undefined;
-    const high = buf[pos + 4] as number; // inside the buffer by the line above, and so the next four
-    const low0 = buf[pos] as number;
-    const low1 = buf[pos + 1] as number;
-    const low2 = buf[pos + 2] as number;
-    const low3 = buf[pos + 3] as number;
-    if ((low0 & low1 & low2 & low3) < 0x80 || high >= 0x80) return undefined;
-    this.pos = pos + 5;
-    const low = (low0 & 0x7f) | ((low1 & 0x7f) << 7) | ((low2 & 0x7f) << 14) | ((low3 & 0x7f) << 21);
-    return BigInt(low + high * 0x10000000);
-  }
-
-  #readAny(): bigint {
-    const long = super.uint64();
-    return (BigInt(long.high >>> 0) << 32n) | BigInt(long.low >>> 0);
+    const value = this.len - this.pos < 5 ? undefined : fiveByteVarint(this.buf, this.pos);
+    if (value === undefined) return longToBigint(super.uint64());
+    this.pos += 5;
+    return BigInt(value) as unknown as Uint64;
   }
 }
 
-/** The counterpart of BigintReader. */
+/** A varint of five bytes, which has 35 bits: any second from 1978 until the year 3058. Undefined for other lengths. */
+function fiveByteVarint(buffer: Uint8Array, position: number): number | undefined {
+  const byte0 = buffer[position] as number; // the caller has seen to it that there are five
+  const byte1 = buffer[position + 1] as number;
+  const byte2 = buffer[position + 2] as number;
+  const byte3 = buffer[position + 3] as number;
+  const byte4 = buffer[position + 4] as number;
+  if ((byte0 & byte1 & byte2 & byte3) < 0x80 || byte4 >= 0x80) return undefined;
+  const low = (byte0 & 0x7f) | ((byte1 & 0x7f) << 7) | ((byte2 & 0x7f) << 14) | ((byte3 & 0x7f) << 21);
+  return low + byte4 * 0x10000000;
+}
+
+function longToBigint(long: Uint64): Uint64 {
+  return ((BigInt(long.high >>> 0) << 32n) | BigInt(long.low >>> 0)) as unknown as Uint64;
+}
+
+/** The counterpart of BigintReader, likewise one for all frames: its buffer has grown to their size once. */
 class BigintWriter extends protobuf.BufferWriter {
+  /** Forgets what was written, also by an encoding that failed halfway. */
+  begin(): this {
+    this.pos = 0;
+    this.states = null;
+    if (this.buf.length > MAX_KEPT_BYTES) this.buf = Buffer.alloc(FIRST_BYTES);
+    return this;
+  }
+
   override uint64(long: Uint64 | number | string): protobuf.Writer {
     const value = long as unknown; // see BigintReader
     if (typeof value !== 'bigint' || value < 0n || value > MAX_UINT64) {
       throw new DnstapError('DNSTAP_ERR_ENCODE', `expected an unsigned 64-bit bigint, found ${String(value)}`);
     }
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) return super.uint64(value.toString());
-    return super.uint64(Number(value));
+    if (value <= 0xffff_ffffn) return this.uint32(Number(value)); // the same bytes
+    return super.uint64(value.toString());
   }
 }
 
 const reader = new BigintReader();
+const writer = new BigintWriter();
 const view = new DnstapView();
 
 /**
@@ -99,5 +114,5 @@ export function encodeDnstap(message: Dnstap): Uint8Array {
   }
   // See decodeDnstap: the types differ in uint64 and readonly only.
   const properties = message as unknown as dnstap.Dnstap.$Properties;
-  return dnstap.Dnstap.encode(properties, new BigintWriter()).finish();
+  return dnstap.Dnstap.encode(properties, writer.begin()).finish();
 }
