@@ -11,7 +11,7 @@ import { finish, MAX_PROBES, mix } from './wire-name.js';
  */
 export interface ClientTable {
   /** Id of the address at `[start, start + length)`; -1 when the table is full. Not 4 or 16 octets: 0.0.0.0. */
-  idOf(bytes: Uint8Array, start: number, length: number): number;
+  idOf(data: DataView, start: number, length: number): number;
   text(id: number): string;
   clear(): void;
 }
@@ -43,11 +43,16 @@ export function createClientTable(maxClients: number, seed: number): ClientTable
   }
 
   return {
-    idOf(bytes, start, length) {
+    idOf(data, start, length) {
       // Decided by length, not by socket_family: CoreDNS before 1.14.5 sends IPv4 as 16 octets with INET.
-      if (length === 4) return find(0, 0, IPV4_MAPPED, word(bytes, start));
+      if (length === 4) return find(0, 0, IPV4_MAPPED, data.getInt32(start, true));
       if (length !== 16) return find(0, 0, IPV4_MAPPED, 0);
-      return find(word(bytes, start), word(bytes, start + 4), word(bytes, start + 8), word(bytes, start + 12));
+      return find(
+        data.getInt32(start, true),
+        data.getInt32(start + 4, true),
+        data.getInt32(start + 8, true),
+        data.getInt32(start + 12, true),
+      );
     },
     text(id) {
       const octets = new Uint8Array(words.buffer, id * 16, 16);
@@ -59,14 +64,4 @@ export function createClientTable(maxClients: number, seed: number): ClientTable
       count = 0;
     },
   };
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  // The caller has checked the range.
-  return (
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24)
-  );
 }

@@ -168,6 +168,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   // The response at hand. Variables of the closure and not an object: nothing is created for a response.
   let response: ResponseView;
   let bytes: Uint8Array;
+  let data: DataView; // of the same bytes
   let start = 0;
   let end = 0;
   let nameEnd = 0;
@@ -180,7 +181,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   function add(next: ResponseView): void {
     responses++;
     response = next;
-    bytes = next.buffer;
+    if (next.buffer !== bytes) {
+      bytes = next.buffer;
+      data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
     start = next.responseMessageStart;
     end = start + next.responseMessageLength;
     const observedAtMs = timeOf(next);
@@ -189,9 +193,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (observedAtMs > (clock[LAST] as number)) clock[LAST] = observedAtMs;
     const fault = readQuestion();
     if (fault !== undefined) return reject(fault);
-    const type = uint16(bytes, nameEnd);
+    const type = data.getUint16(nameEnd);
     if (type !== RecordType.A && type !== RecordType.AAAA) return rejectName('record-type');
-    const rcode = (bytes[start + 3] as number) & 0xf;
+    const rcode = data.getUint8(start + 3) & 0xf;
     if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A);
     else addFailure(rcode);
   }
@@ -207,12 +211,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (start === end) return 'not-full';
     if (end - start < HEADER_OCTETS) return 'malformed';
     // QR set, opcode QUERY, one question (RFC 1035 section 4.1.1).
-    const isAnswer = ((bytes[start + 2] as number) & 0xf8) === 0x80;
-    if (!isAnswer || bytes[start + 4] !== 0 || bytes[start + 5] !== 1) return 'not-an-answer';
-    nameEnd = endOfQuestionName(bytes, start, end);
+    const isAnswer = (data.getUint8(start + 2) & 0xf8) === 0x80;
+    if (!isAnswer || data.getUint16(start + 4) !== 1) return 'not-an-answer';
+    nameEnd = endOfQuestionName(data, start, end);
     if (nameEnd < 0 || nameEnd + 4 > end) return 'malformed';
-    if (uint16(bytes, nameEnd + 2) !== CLASS_IN) return 'not-an-answer';
-    nameHash = foldAndHash(bytes, start + HEADER_OCTETS, nameEnd - 1, question, seed);
+    if (data.getUint16(nameEnd + 2) !== CLASS_IN) return 'not-an-answer';
+    nameHash = foldAndHash(data, start + HEADER_OCTETS, nameEnd - 1, question, seed);
     return undefined;
   }
 
@@ -226,11 +230,11 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   }
 
   function addAnswer(isA: boolean): void {
-    const client = clients.idOf(bytes, response.queryAddressStart, response.queryAddressLength);
+    const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
     const name = names.idOf(question, nameEnd - 1 - start - HEADER_OCTETS, nameHash);
     if (client < 0 || name < 0 || hosts.length === maxPairs) return startAfresh(isA);
     const known = (facts[name] ??= readFacts());
-    answer.scan(bytes, nameEnd + 4, end, uint16(bytes, start + 6));
+    answer.scan(data, nameEnd + 4, end, data.getUint16(start + 6));
     if (answer.addresses === 0) return addEmpty(name, client, known);
 
     const host = verdictOf(name);
@@ -270,7 +274,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       failureHash[slot] = nameHash;
       failureFacts[slot] = known;
     }
-    const client = clients.idOf(bytes, response.queryAddressStart, response.queryAddressLength);
+    const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
     const isStep = rcode === ResponseCode.NXDOMAIN && client >= 0;
     const expands = isStep && hasWalked(client, known);
     if (isStep) noteWalk(client, known);
@@ -281,7 +285,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   function addEmpty(name: number, client: number, known: NameFacts): void {
     if (known.scope.kind === 'rejected') return rejectName(known.scope.rejection, known);
     if (known.scope.kind === 'cluster') return rejectName('internal', known);
-    if (((bytes[start + 2] as number) & TRUNCATED) !== 0) return rejectName('truncated', known);
+    if ((data.getUint8(start + 2) & TRUNCATED) !== 0) return rejectName('truncated', known);
     noteWalk(client, known); // glibc goes on to the next suffix after NODATA as well
     if (empty[name] === 0) emptyNames.push(name);
     empty[name] = (empty[name] as number) + 1;
@@ -290,9 +294,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function verdictOf(name: number): number {
     const { signature } = answer;
-    const slot = finish(nameHash ^ signature) & (VERDICT_SLOTS - 1);
+    const slot = finish(nameHash ^ signature) & (VERDICT_SLOTS - 2);
     if (verdictName[slot] === name + 1 && verdictSignature[slot] === signature) return verdictHost[slot] as number;
-    const other = slot ^ 1;
+    const other = slot + 1;
     if (verdictName[other] === name + 1 && verdictSignature[other] === signature) return verdictHost[other] as number;
     // The one that was here moves over: two names that share a slot must not push each other out for ever.
     verdictName[other] = verdictName[slot] as number;
@@ -355,7 +359,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
   function isNewLookup(row: number, isA: boolean): boolean {
     const isStale = Math.abs(atMs() - (times[row * TIMES + BALANCE_MS] as number)) > PAIRING_MS;
-    const isCut = ((bytes[start + 2] as number) & TRUNCATED) !== 0;
+    const isCut = (data.getUint8(start + 2) & TRUNCATED) !== 0;
     if (counts[row * COUNTS + CUT] === 1 && !isCut && !isStale) {
       counts[row * COUNTS + CUT] = 0; // the client asked again over TCP
       return false;
@@ -526,7 +530,3 @@ function parsePod(bytes: Uint8Array, start: number, end: number): Observation['p
 }
 
 const NAME = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/; // RFC 1123 subdomain; `-` alone is no match
-
-function uint16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number); // inside the message: the caller has checked
-}

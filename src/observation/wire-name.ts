@@ -1,5 +1,6 @@
 /**
- * Question names as 32-bit words, for the hot path: no string is made of a name that is known already.
+ * Question names as 32-bit words, for the hot path: no string is made of a name that is known already. Bytes are read
+ * through a DataView, which V8 compiles to one load for four octets.
  *
  * ```
  *   wire octets   03 'A' 'P' 'I' | 07 'E' 'x' 'a' | 'm' 'p' 'l' 'e' | 03 'c' 'o' 'm' | 00
@@ -16,11 +17,11 @@ const MAX_LABEL_OCTETS = 63;
 export const MAX_NAME_WORDS = (MAX_NAME_OCTETS + 1) / 4;
 
 /** Offset just after the question name that starts right behind the header; -1 when it is no uncompressed name. */
-export function endOfQuestionName(bytes: Uint8Array, start: number, end: number): number {
+export function endOfQuestionName(data: DataView, start: number, end: number): number {
   const limit = Math.min(end, start + HEADER_OCTETS + MAX_NAME_OCTETS);
   let position = start + HEADER_OCTETS;
   while (position < limit) {
-    const length = bytes[position] as number; // position < limit <= end
+    const length = data.getUint8(position);
     if (length === 0) return position + 1;
     if (length > MAX_LABEL_OCTETS) return -1;
     position += length + 1;
@@ -34,25 +35,19 @@ export function endOfQuestionName(bytes: Uint8Array, start: number, end: number)
  */
 // Five parameters and no options object: called for each response.
 // oxlint-disable-next-line max-params
-export function foldAndHash(bytes: Uint8Array, start: number, end: number, words: Int32Array, seed: number): number {
+export function foldAndHash(data: DataView, start: number, end: number, words: Int32Array, seed: number): number {
   let hash = seed ^ (end - start);
   let count = 0;
   let position = start;
   for (; position + 4 <= end; position += 4) {
-    // Inside [start, end), which the caller has checked against the buffer.
-    const word = foldWord(
-      (bytes[position] as number) |
-        ((bytes[position + 1] as number) << 8) |
-        ((bytes[position + 2] as number) << 16) |
-        ((bytes[position + 3] as number) << 24),
-    );
+    const word = foldWord(data.getInt32(position, true));
     words[count++] = word;
     hash = mix(hash, word);
   }
   if (position < end) {
-    let tail = bytes[position] as number;
-    if (position + 1 < end) tail |= (bytes[position + 1] as number) << 8;
-    if (position + 2 < end) tail |= (bytes[position + 2] as number) << 16;
+    let tail = data.getUint8(position);
+    if (position + 1 < end) tail |= data.getUint8(position + 1) << 8;
+    if (position + 2 < end) tail |= data.getUint8(position + 2) << 16;
     tail = foldWord(tail);
     words[count] = tail;
     hash = mix(hash, tail);
@@ -85,10 +80,12 @@ export function mix(hash: number, word: number): number {
   return product ^ (product >>> 15);
 }
 
-/** Spreads the entropy of the last words over all bits; the tables use the low ones. */
+/** Spreads every bit over all bits: the tables use the low ones, and names often differ in one character only. */
 export function finish(hash: number): number {
-  const product = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b); // from MurmurHash3, public domain
-  return product ^ (product >>> 13);
+  // The last step of MurmurHash3, public domain.
+  let h = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
 }
 
 /**
