@@ -7,6 +7,7 @@ import { ConfigurationError, defaultStateDirectory, isInCluster, processEnvironm
 import type { Configuration } from './config/schema.js';
 import type { HostStore } from './host/host-store.js';
 import { Collector } from './intake/dnstap/collector.js';
+import { corefileLine } from './install/corefile-line.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
 import { replay } from './intake/replay/replay.js';
@@ -99,7 +100,10 @@ export async function run(
   try {
     const store = await openStore(configuration, telemetry.log);
     running.push(store);
-    if (!once) running.push(await startCollector(configuration, store, telemetry));
+    if (!once) {
+      running.push(await startCollector(configuration, store, telemetry));
+      tellCorefileLines(configuration, telemetry.log);
+    }
     const lastMs = await replayAll(configuration, store, telemetry.log, signal);
     const target = await openTarget(configuration, telemetry, 'run');
     running.push(target);
@@ -189,6 +193,15 @@ async function startCollector(configuration: Configuration, store: HostStore, te
       await recorder.close(CLOSE_TIMEOUT_MS);
     },
   };
+}
+
+/** What a person has to do next. */
+function tellCorefileLines({ dnstap }: Configuration, log: Logger): void {
+  for (const endpoint of dnstap.endpoints) {
+    const needed = corefileLine({ endpoint });
+    if ('line' in needed) log.info({ line: needed.line }, 'CoreDNS needs this line in its server block');
+    else log.warn({ endpoint, reason: needed.refused }, 'no line of a Corefile can name this endpoint');
+  }
 }
 
 function observeCollector(metrics: Metrics, table: ObservationTable, recorder: Recorder, collector: Collector): void {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { HostStoreError } from '../host/host-store-error.js';
 import type { HostStore, RecordBatch } from '../host/host-store.js';
 import type { ObservationTable } from '../observation/observation-table.js';
@@ -140,7 +141,8 @@ export class Recorder {
         this.#noteFailure(err);
         if (signal?.aborted === true || (err instanceof HostStoreError && err.code === 'HOST_STORE_CLOSED')) throw err;
       }
-      await pause(delayMs * (0.5 + Math.random() / 2), signal);
+      // An abort ends the wait early; the next try then is the last.
+      await delay(delayMs * (0.5 + Math.random() / 2), undefined, { ...(signal && { signal }) }).catch(() => undefined);
     }
   }
 
@@ -161,18 +163,4 @@ export class Recorder {
     const fault = err instanceof Error ? err.message : String(err);
     this.#statistics = { ...before, failures: before.failures + 1, fault };
   }
-}
-
-/** Waits; ends early, without an error, when the signal aborts. */
-function pause(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, delayMs);
-    signal?.addEventListener('abort', done, { once: true });
-    if (signal?.aborted === true) done();
-  });
 }

@@ -2,7 +2,7 @@ import { BlockList } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { Recorder } from '../../src/intake/recorder.js';
-import { createObservationTable } from '../../src/observation/observation-table.js';
+import { createObservationTable, type ObservationTable } from '../../src/observation/observation-table.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { responseView } from '../support/dns-response.js';
 import { startRedis } from '../support/redis.js';
@@ -11,10 +11,8 @@ import { waitUntil } from '../support/wait-until.js';
 const NOON_MS = Date.UTC(2026, 0, 1, 12);
 const log = createLogger({ level: 'error', format: 'json', stream: new PassThrough(), now: Date.now });
 
-it('keeps what comes in while Redis is away, merged, and records it exactly once when Redis is back', async () => {
-  const redis = await startRedis();
-  const store = openRedisStore({ url: redis.url });
-  const table = createObservationTable({
+const newTable = (): ObservationTable =>
+  createObservationTable({
     clusterDomain: 'cluster.local',
     internalZones: [],
     searchDomains: [],
@@ -24,6 +22,11 @@ it('keeps what comes in while Redis is away, merged, and records it exactly once
     origin: 'dnstap',
     now: () => NOON_MS,
   });
+
+it('keeps what comes in while Redis is away, merged, and records it exactly once when Redis is back', async () => {
+  const redis = await startRedis();
+  const store = openRedisStore({ url: redis.url });
+  const table = newTable();
   const recorder = new Recorder({ table, store, source: 'one', now: () => NOON_MS, log });
   const look = (count: number): void => {
     for (let i = 0; i < count; i++) {
@@ -49,16 +52,7 @@ it('keeps what comes in while Redis is away, merged, and records it exactly once
 
 it('gives up at the end after the time that it was given', async () => {
   const store = openRedisStore({ url: 'redis://127.0.0.1:1' });
-  const table = createObservationTable({
-    clusterDomain: 'cluster.local',
-    internalZones: [],
-    searchDomains: [],
-    clusterNetworks: new BlockList(),
-    maxPairs: 1024,
-    seed: 1,
-    origin: 'dnstap',
-    now: () => NOON_MS,
-  });
+  const table = newTable();
   table.add(responseView({ name: 'www.example.com', answers: ['www.example.com A 192.0.2.1'] }, NOON_MS));
   const recorder = new Recorder({ table, store, source: 'one', now: () => NOON_MS, log });
   await recorder.close(100);
