@@ -5,7 +5,8 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
-const BENCHES = ['./bench/pipeline.mjs'];
+const LIBRARY = '../src/dnstap-ts/bench';
+const BENCHES = ['./bench/pipeline.mjs', `${LIBRARY}/receive.mjs`, `${LIBRARY}/codec.mjs`, `${LIBRARY}/paced.mjs`];
 
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 const partPath = (name) => execFileSync(join(ROOT, 'scripts', 'parts'), [name], { encoding: 'utf8' }).trim();

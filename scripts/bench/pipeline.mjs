@@ -1,50 +1,65 @@
 // The whole collect pipeline, Frame Streams to merged Observations, beside golang-dnstap with miekg/dns decoding the same
 // frames: each receives over a unix socket from a sender in a process of its own, and what counts is the receiver's CPU.
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const DIST = join(HERE, '..', '..', 'dist');
-const FRAMES = 4_000_000;
+const FRAMES = 8_000_000;
 const RUNS = 3;
 
 /** @returns rows of { name, ours, peer, peerName, unit, ratio } */
 export async function run({ partPath, log }) {
   const golang = await partPath('golang-dnstap-bench');
-  const rows = { ours: [], peer: [] };
-  // In turn, so that a change of the machine's speed meets both.
-  for (let i = 1; i <= RUNS; i++) {
-    log(`pipeline, run ${i} of ${RUNS}`);
-    rows.ours.push(await measure(process.execPath, (socket) => [join(HERE, 'collect.mjs'), socket, DIST]));
-    rows.peer.push(await measure(golang, (socket) => ['-unix', socket]));
-  }
-  const cpu = (result) => ((result.cpuUserSeconds + result.cpuSystemSeconds) * 1e6) / result.frames;
-  const rate = (result) => result.frames / result.wallSeconds / 1000;
-  const row = (name, unit, figure, ratioOf) => {
-    const [ours, peer] = [median(rows.ours.map(figure)), median(rows.peer.map(figure))];
-    return { name, unit, ours, peer, peerName: 'golang-dnstap + miekg/dns', ratio: ratioOf(ours, peer) };
+  const script = (name) => (socket) => [join(HERE, name), socket, DIST];
+  const programs = {
+    ours: { command: process.execPath, args: script('collect.mjs'), frames: FRAMES },
+    'golang-dnstap + miekg/dns': { command: golang, args: (socket) => ['-unix', socket], frames: FRAMES },
+    'protobufjs + dns-packet': {
+      command: process.execPath,
+      args: script('collect-with-packages.mjs'),
+      frames: FRAMES / 4,
+    },
   };
-  return [
-    row('receive, decode, merge per (client, host)', 'CPU us/frame', cpu, (ours, peer) => peer / ours),
-    row('receive, decode, merge per (client, host)', '1000 frames/s', rate, (ours, peer) => ours / peer),
-  ];
+  const results = Object.fromEntries(Object.keys(programs).map((name) => [name, []]));
+  // In turn, so that a change of the machine's speed meets all.
+  for (let i = 1; i <= RUNS; i++) {
+    for (const [name, program] of Object.entries(programs)) {
+      log(`pipeline, run ${i} of ${RUNS}: ${name}`);
+      results[name].push(await measure(program));
+    }
+  }
+  const { ours, ...peers } = results;
+  return Object.entries(peers).flatMap(([peerName, peer]) => [
+    row({ unit: 'CPU us/frame', figure: cpuPerFrame, isCost: true }, ours, { peerName, peer }),
+    row({ unit: '1000 frames/s', figure: framesPerSecond, isCost: false }, ours, { peerName, peer }),
+  ]);
+}
+
+const cpuPerFrame = (result) => ((result.cpuUserSeconds + result.cpuSystemSeconds) * 1e6) / result.frames;
+const framesPerSecond = (result) => result.frames / result.wallSeconds / 1000;
+
+function row({ unit, figure, isCost }, ours, { peerName, peer }) {
+  const [own, other] = [median(ours.map(figure)), median(peer.map(figure))];
+  const name = 'receive, decode, merge per (client, host)';
+  return { name, unit, ours: own, peer: other, peerName, ratio: isCost ? other / own : own / other };
 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
 
-async function measure(command, args) {
+async function measure({ command, args, frames }) {
   const directory = mkdtempSync(join(tmpdir(), 'bench-'));
   const socket = join(directory, 's');
   try {
     const receiver = output(command, args(socket));
     await listening(socket);
-    const sender = spawn(process.execPath, [join(HERE, 'send.mjs'), socket, String(FRAMES)], { stdio: 'inherit' });
+    const sender = spawn(process.execPath, [join(HERE, 'send.mjs'), socket, String(frames)], { stdio: 'inherit' });
     const result = JSON.parse(await receiver);
     if (sender.exitCode === null) await new Promise((resolve) => sender.once('exit', resolve));
-    if (result.frames !== FRAMES) throw new Error(`${command} saw ${result.frames} of ${FRAMES} frames`);
+    if (result.frames !== frames) throw new Error(`${command} saw ${result.frames} of ${frames} frames`);
     return result;
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -58,6 +73,5 @@ function output(command, args) {
 }
 
 async function listening(socket) {
-  const { existsSync } = await import('node:fs');
   while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
 }

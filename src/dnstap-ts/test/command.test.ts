@@ -346,10 +346,9 @@ describe('dnstap-ts receive', () => {
     expect(await running.outcome()).toMatchObject({ status: 0, output: '' });
     expect(readFileSync(file).equals(readFileSync(capture(CLIENT_QUERY, CLIENT_RESPONSE)))).toBe(true);
     const full = new Running(['receive', 'tcp://127.0.0.1:0', '--write', '/dev/full']);
-    await sendTo(
-      await full.endpoint(),
-      Array.from({ length: 2000 }, () => CLIENT_RESPONSE),
-    );
+    const sender = new Sender({ endpoint: await full.endpoint() });
+    for (let i = 0; i < 2000; i++) sender.send(CLIENT_RESPONSE);
+    await sender.close(); // with FINISH or without: the receiver ends when it cannot write
     expect(await full.outcome()).toMatchObject({ status: 1 });
     expect(full.errors).toContain('DNSTAP_ERR_FILE');
   });
