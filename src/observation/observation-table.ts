@@ -106,6 +106,7 @@ const [SLOT_MS, FIRST_MS, LAST_MS, BALANCE_MS] = [0, 1, 2, 3] as const;
 const [CLIENT, HOST, LOOKUPS, BALANCE, CUT, EXTRA] = [8, 9, 10, 11, 12, 13] as const;
 
 const VERDICT_SLOTS = 65_536;
+const VERDICT = 4; // int32 of a verdict, one of them free
 const FAILURE_SLOTS = 16_384;
 const MAX_READY = 65_536; // beyond this, rows grow beyond their slot instead of being put aside
 /** A and AAAA of one look-up come together; what comes later is another look-up. */
@@ -131,22 +132,20 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   // Per name
   const facts: NameFacts[] = [];
   const answered = new Uint8Array(maxPairs); // 1: an address was seen, so an empty answer is only the other family's
+  const mayExpand = new Uint8Array(maxPairs); // 1: NameFacts.expands is not empty
   const empty = new Int32Array(maxPairs); // empty answers that wait for an address
   const emptyAtMs = new Float64Array(maxPairs);
   let emptyNames: number[] = [];
 
   // Verdicts by (name, signature), and facts of names that have failed, by hash: two places each and one.
-  const verdictName = new Int32Array(VERDICT_SLOTS); // name id + 1
-  const verdictSignature = new Int32Array(VERDICT_SLOTS);
-  const verdictHost = new Int32Array(VERDICT_SLOTS); // host id, or -1 - reason
+  const verdicts = new Int32Array(VERDICT_SLOTS * VERDICT); // name id + 1, signature, host id or -1 - reason
   const failureHash = new Int32Array(FAILURE_SLOTS);
   const failureFacts: (NameFacts | undefined)[] = Array.from({ length: FAILURE_SLOTS });
 
   // Per host
   const hosts: Host[] = [];
   const hostIds = new Map<string, number>();
-  const minTtl = new Int32Array(maxPairs);
-  const maxTtl = new Int32Array(maxPairs);
+  const ttls = new Int32Array(maxPairs * 2); // smallest and largest
 
   // Per (client, host): open addressing over rows of one cache line each, see ROW_OCTETS
   const rowMask = 2 ** Math.ceil(Math.log2(maxPairs * 2)) - 1;
@@ -224,6 +223,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     return readNameFacts({ bytes, messageStart: start, nameEnd, words: question }, options, seed);
   }
 
+  function addFacts(name: number): NameFacts {
+    const known = readFacts();
+    facts[name] = known;
+    mayExpand[name] = known.expands.length > 0 ? 1 : 0;
+    return known;
+  }
+
   function rejectName(reason: Rejection, known?: NameFacts): void {
     const index = REJECTION_INDEX[reason];
     if (rejections.count(index, 1, nameHash)) rejections.addExample(index, nameHash, (known ?? readFacts()).text);
@@ -233,18 +239,18 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
     const name = names.idOf(question, nameEnd - 1 - start - HEADER_OCTETS, nameHash);
     if (client < 0 || name < 0 || hosts.length === maxPairs) return startAfresh(isA);
-    const known = (facts[name] ??= readFacts());
+    const known = facts[name] ?? addFacts(name);
     answer.scan(data, nameEnd + 4, end, data.getUint16(start + 6));
     if (answer.addresses === 0) return addEmpty(name, client, known);
 
     const host = verdictOf(name);
     if (host < 0) return rejectName(REJECTIONS_BY_INDEX[-1 - host] as Rejection, known);
     answered[name] = 1;
-    if (hasWalked(client, known)) return rejectName('search-expansion', known);
+    if (mayExpand[name] === 1 && hasWalked(client, known)) return rejectName('search-expansion', known);
     const row = rowOf(client, host);
     if (row < 0) return startAfresh(isA);
-    if (answer.minTtlSeconds < (minTtl[host] as number)) minTtl[host] = answer.minTtlSeconds;
-    if (answer.maxTtlSeconds > (maxTtl[host] as number)) maxTtl[host] = answer.maxTtlSeconds;
+    if (answer.minTtlSeconds < (ttls[host * 2] as number)) ttls[host * 2] = answer.minTtlSeconds;
+    if (answer.maxTtlSeconds > (ttls[host * 2 + 1] as number)) ttls[host * 2 + 1] = answer.maxTtlSeconds;
     addLookup(row, isA);
   }
 
@@ -294,18 +300,14 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function verdictOf(name: number): number {
     const { signature } = answer;
-    const slot = finish(nameHash ^ signature) & (VERDICT_SLOTS - 2);
-    if (verdictName[slot] === name + 1 && verdictSignature[slot] === signature) return verdictHost[slot] as number;
-    const other = slot + 1;
-    if (verdictName[other] === name + 1 && verdictSignature[other] === signature) return verdictHost[other] as number;
+    const slot = (finish(nameHash ^ signature) & (VERDICT_SLOTS - 2)) * VERDICT;
+    if (verdicts[slot] === name + 1 && verdicts[slot + 1] === signature) return verdicts[slot + 2] as number;
+    const other = slot + VERDICT;
+    if (verdicts[other] === name + 1 && verdicts[other + 1] === signature) return verdicts[other + 2] as number;
     // The one that was here moves over: two names that share a slot must not push each other out for ever.
-    verdictName[other] = verdictName[slot] as number;
-    verdictSignature[other] = verdictSignature[slot] as number;
-    verdictHost[other] = verdictHost[slot] as number;
+    verdicts.copyWithin(other, slot, other);
     const host = judge();
-    verdictName[slot] = name + 1;
-    verdictSignature[slot] = signature;
-    verdictHost[slot] = host;
+    verdicts.set([name + 1, signature, host], slot);
     return host;
   }
 
@@ -319,8 +321,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const id = known ?? hosts.length;
     if (known === undefined) {
       hostIds.set(result.hostname, id);
-      minTtl[id] = 0x7fffffff;
-      maxTtl[id] = 0;
+      ttls[id * 2] = 0x7fffffff;
+      ttls[id * 2 + 1] = 0;
     }
     const before = hosts[id]?.addresses ?? [];
     const fresh = result.addresses.filter((address) => !before.includes(address));
@@ -430,7 +432,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       client: clients.text(counts[row * COUNTS + CLIENT] as number),
       ...(pod === undefined ? {} : { pod }),
       addresses: host.addresses.toSorted(),
-      ttlSeconds: { min: minTtl[id] as number, max: maxTtl[id] as number },
+      ttlSeconds: { min: ttls[id * 2] as number, max: ttls[id * 2 + 1] as number },
       cnames: host.cnames,
       firstObservedAtMs: times[row * TIMES + FIRST_MS] as number,
       lastObservedAtMs: times[row * TIMES + LAST_MS] as number,
@@ -475,7 +477,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     walks.clear();
     facts.length = 0;
     answered.fill(0);
-    verdictName.fill(0);
+    verdicts.fill(0);
     hosts.length = 0;
     hostIds.clear();
     rowSlots.fill(0);
