@@ -20,6 +20,7 @@ const table = createObservationTable({
   origin: 'dnstap',
   now: Date.now,
 });
+let frames = 0;
 let observations = 0;
 let lookups = 0;
 const drain = (final) => {
@@ -34,13 +35,17 @@ const done = () => {
   const { user, system } = process.cpuUsage(before);
   const { responses } = table.statistics();
   process.stdout.write(
-    `${JSON.stringify({ frames: responses, lookups, observations, wallSeconds: (performance.now() - start) / 1000, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 })}\n`,
+    `${JSON.stringify({ frames, responses, lookups, observations, wallSeconds: (performance.now() - start) / 1000, cpuUserSeconds: user / 1e6, cpuSystemSeconds: system / 1e6 })}\n`,
   );
   process.exit(0);
 };
+const intake = createFrameIntake(table);
 const collector = new Collector({
   endpoints: [`unix://${path}`],
-  intake: createFrameIntake(table),
+  intake: (buffer, from, to) => {
+    frames++;
+    intake(buffer, from, to);
+  },
   maxConnections: 16,
   maxFrameBytes: 262_144,
   socketMode: 0o600,

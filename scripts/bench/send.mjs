@@ -1,9 +1,11 @@
-// send.mjs SOCKET COUNT: sends COUNT frames over a unix socket in writes of 4096 octets, as CoreDNS does under load.
+// send.mjs SOCKET COUNT [CAPTURE]: sends at least COUNT frames, made up or those of a capture again and again, over a unix
+// socket in writes of 4096 octets, as CoreDNS does under load.
 import { writeSync } from 'node:fs';
 import { connect } from 'node:net';
+import { readFrameStreamFile } from 'dnstap-ts';
 import { encodeFrames } from './frames.mjs';
 
-const [path, count] = process.argv.slice(2);
+const [path, count, capture] = process.argv.slice(2);
 const DISTINCT = 20_000;
 const WRITE_OCTETS = 4096;
 const CONTENT_TYPE = Buffer.from('protobuf:dnstap.Dnstap');
@@ -16,8 +18,27 @@ const control = (type, contentType) => {
 };
 const [READY, START, STOP] = [control(4, true), control(2, true), control(3, false)];
 
-const frames = encodeFrames(DISTINCT);
-const rounds = Math.ceil(Number(count) / DISTINCT);
+const distinct = capture === undefined ? DISTINCT : await countFrames(capture);
+const frames = capture === undefined ? encodeFrames(DISTINCT) : await readFrames(capture);
+const rounds = Math.ceil(Number(count) / distinct);
+
+async function countFrames(file) {
+  return (await readFrameStreamFile(file, { onFrame: () => {} })).frames;
+}
+
+/** The frames of a capture with their length in front, glued together. */
+async function readFrames(file) {
+  const pieces = [];
+  await readFrameStreamFile(file, {
+    onFrame: (buffer, start, end) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(end - start);
+      pieces.push(length, Buffer.from(buffer.subarray(start, end)));
+    },
+  });
+  return Buffer.concat(pieces);
+}
+
 const socket = connect(path);
 const clock = new Int32Array(new SharedArrayBuffer(4));
 
