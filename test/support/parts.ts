@@ -8,6 +8,7 @@ export type PartName =
   | 'dnstap'
   | 'etcd'
   | 'golang-dnstap-bench'
+  | 'golang-dnstap-fields'
   | 'helm'
   | 'istio-crds'
   | 'istio-crds-1.22'

@@ -1,27 +1,18 @@
 import { join } from 'node:path';
 
-import { runCommand } from '../../../../test/support/command.js';
 import { closeAtEnd } from '../../../../test/support/lifetime.js';
-import { partPath } from '../../../../test/support/parts.js';
 import { createTemporaryDirectory } from '../../../../test/support/temporary-directory.js';
 import { waitUntil } from '../../../../test/support/wait-until.js';
-import { summarizeDns, rcodeName, readName } from '../../src/dns-summary.js';
-import { formatTime } from '../../src/message-text.js';
 import {
   decodeDnstap,
-  type Dnstap,
-  DnstapType,
   DnstapView,
-  formatAddress,
   FrameStreamFileWriter,
-  kindName,
   type Message,
   MessageType,
   Receiver,
   type ReceiverConnection,
-  SocketFamily,
-  SocketProtocol,
 } from '../../src/index.js';
+import { expectGolangAgrees } from './golang-dnstap.js';
 
 /** A receiver for a producer under test, and what came. */
 export interface Tap {
@@ -79,8 +70,7 @@ export async function startTap(kind: 'unix' | 'tcp' = 'unix'): Promise<Tap> {
 
 async function expectAgreement(frames: readonly Buffer[], file: string): Promise<void> {
   await writeCapture(file, frames);
-  const theirs = await readWithGolang(file);
-  expect(theirs).toEqual(frames.map((frame) => asGolangShows(decodeDnstap(frame))));
+  await expectGolangAgrees(frames, file);
   const view = new DnstapView();
   for (const frame of frames) {
     expect(view.scan(frame, 0, frame.length)).toBe(true);
@@ -95,97 +85,7 @@ export async function writeCapture(file: string, frames: readonly Uint8Array[]):
   await writer.close();
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-/** Every frame of a file as golang-dnstap's JSON shows it, DNS messages reduced to header and question. */
-export async function readWithGolang(file: string): Promise<readonly Fields[]> {
-  const { stdout } = await runCommand(await partPath('dnstap'), ['-r', file, '-j']);
-  const lines = stdout.split('\n').filter((line) => line !== '');
-  return lines.map((line) => {
-    const frame = JSON.parse(line) as Fields & { readonly message: Fields };
-    const { message } = frame;
-    return {
-      ...frame,
-      message: { ...message, ...dnsField(message, 'query_message'), ...dnsField(message, 'response_message') },
-    };
-  });
-}
-
-function dnsField(message: Fields, name: string): Fields {
-  const text = message[name];
-  return typeof text === 'string' ? { [name]: parseDnsText(text) } : {};
-}
-
-/** The header and question of what miekg/dns prints; what it cannot read is `unreadable`. */
-function parseDnsText(text: string): unknown {
-  const header =
-    /;; opcode: (\w+), status: (\w+), id: (\d+)\n;; flags: ?([^;]*); (?:QUERY|ZONE): (\d+), (?:ANSWER|PREREQ): (\d+), (?:AUTHORITY|UPDATE): (\d+), ADDITIONAL: (\d+)/.exec(
-      text,
-    );
-  if (header === null) return 'unreadable';
-  const [, , rcode, id, flags, ...counts] = header;
-  const question = /(?:QUESTION|ZONE) SECTION:\n;(\S+)\t(\S+)\t (\S+)\n/.exec(text);
-  return {
-    id: Number(id),
-    rcode,
-    flags: flags?.split(' ').filter((flag) => flag !== ''),
-    counts: counts.map(Number),
-    question: question === null ? undefined : `${question[1]} ${question[2]} ${question[3]}`,
-  };
-}
-
-function ourDns(bytes: Uint8Array | null | undefined): unknown {
-  if (!bytes) return undefined;
-  const summary = summarizeDns(bytes);
-  if (summary === undefined || (summary.counts[0] > 0 && summary.question === undefined)) return 'unreadable';
-  const { id, rcode, flags, counts, question } = summary;
-  return {
-    id,
-    rcode: rcodeName(rcode),
-    flags,
-    counts: [...counts],
-    question: question && `${question.name} ${question.class} ${question.type}`,
-  };
-}
-
-/** Our decoding in golang-dnstap's words; its JSON has no `extra`. */
-function asGolangShows(dnstap: Dnstap): Fields {
-  const message: Partial<Message> = dnstap.message ?? {};
-  return present({
-    type: kindName(DnstapType, dnstap.type),
-    identity: textOf(dnstap.identity),
-    version: textOf(dnstap.version),
-    message: present({
-      type: kindName(MessageType, message.type ?? 0),
-      query_time: golangTime(message.queryTimeSec, message.queryTimeNsec),
-      response_time: golangTime(message.responseTimeSec, message.responseTimeNsec),
-      socket_family: message.socketFamily ? kindName(SocketFamily, message.socketFamily) : undefined,
-      socket_protocol: message.socketProtocol ? kindName(SocketProtocol, message.socketProtocol) : undefined,
-      query_address: message.queryAddress ? formatAddress(message.queryAddress) : undefined,
-      response_address: message.responseAddress ? formatAddress(message.responseAddress) : undefined,
-      query_port: message.queryPort ?? undefined,
-      response_port: message.responsePort ?? undefined,
-      query_zone: message.queryZone ? readName(message.queryZone, 0)?.text : undefined,
-      query_message: ourDns(message.queryMessage),
-      response_message: ourDns(message.responseMessage),
-    }),
-  });
-}
-
-function present(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== ''));
-}
-
-function textOf(bytes: Uint8Array | null | undefined): string | undefined {
-  return bytes ? Buffer.from(bytes).toString() : undefined;
-}
-
-/** Go's RFC3339Nano leaves out trailing zeros. */
-function golangTime(seconds: bigint | null | undefined, nanoseconds: number | null | undefined): string | undefined {
-  return formatTime(seconds, nanoseconds)?.replace(/\.?0+Z$/, 'Z');
-}
-
-function asViewed(view: DnstapView): Fields {
+function asViewed(view: DnstapView): object {
   const part = (start: number, length: number) =>
     Buffer.from(view.buffer.subarray(start, start + length)).toString('hex');
   return {
@@ -206,7 +106,7 @@ function asViewed(view: DnstapView): Fields {
   };
 }
 
-function asDecoded(message: Message): Fields {
+function asDecoded(message: Message): object {
   const hex = (bytes: Uint8Array | null | undefined) => Buffer.from(bytes ?? []).toString('hex');
   return {
     type: message.type,

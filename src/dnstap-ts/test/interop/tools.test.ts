@@ -1,4 +1,5 @@
 import { existsSync, renameSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 import fc from 'fast-check';
 
@@ -10,9 +11,13 @@ import { startPart, type Part } from '../../../../test/support/process.js';
 import { createTemporaryDirectory } from '../../../../test/support/temporary-directory.js';
 import { waitUntil } from '../../../../test/support/wait-until.js';
 import { encodeDnstap, MessageType, readFrameStreamFile, Sender } from '../../src/index.js';
+import type { DnstapJson } from '../../src/message-json.js';
 import { dnstapArbitrary } from '../support/arbitraries.js';
 import { CLIENT_QUERY, CLIENT_RESPONSE } from '../support/frames.js';
+import { readFieldsWithGolang, withoutText } from './golang-dnstap.js';
 import { startTap, writeCapture } from './tap.js';
+
+const DNSTAP_TS = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** Ordinary frames, frames with any content, and one of 60 KiB, which DNS over TCP makes. */
 const FRAMES: readonly Uint8Array[] = [
@@ -127,6 +132,20 @@ describe('our files', () => {
     );
     expect(text).toContain('FSTRM_CONTROL_START');
     expect(text).toContain('FSTRM_CONTROL_STOP');
+  });
+
+  it('are read by golang-dnstap, every field of frames with any content, as `decode --json` shows them', async () => {
+    // The schema of golang-dnstap 0.4.0 is older than policy and http_protocol.
+    const known = dnstapArbitrary.map(({ message, ...frame }) =>
+      message ? { ...frame, message: { ...message, policy: null, httpProtocol: null } } : frame,
+    );
+    const frames = fc.sample(known, { numRuns: 500, seed: 11 }).map((frame) => encodeDnstap(frame));
+    const file = createTemporaryDirectory().file('ours.fstrm');
+    await writeCapture(file, frames);
+    const { stdout } = await runCommand(process.execPath, [DNSTAP_TS, 'decode', '--json', file]);
+    const ours = stdout.trimEnd().split('\n');
+    expect(ours.map((line) => withoutText(JSON.parse(line) as DnstapJson))).toEqual(await readFieldsWithGolang(file));
+    expect(ours).toHaveLength(frames.length);
   });
 });
 
