@@ -23,13 +23,15 @@ export function ownerLabels(owner: string): Readonly<Record<string, string>> {
 }
 
 /**
- * Whether this installation wrote the entry: both labels say so and, where the API server keeps managed fields, our
- * field manager is among them. A label alone can be copied with an object that a person took over.
+ * Whether this installation wrote the entry: both labels say so and, in an object that an API server holds, our field
+ * manager is among its managed fields. A label alone can be copied with an object that a person took over, and managed
+ * fields can be cleared. A file has none.
  */
-export function isOwned(entry: ServiceEntry, owner: string): boolean {
-  const { labels, managedFields } = entry.metadata;
+export function isOwned({ metadata }: ServiceEntry, owner: string): boolean {
+  const { labels, managedFields, uid } = metadata;
   if (labels?.[MANAGED_BY_LABEL] !== FIELD_MANAGER || labels[OWNER_LABEL] !== owner) return false;
-  return managedFields === undefined || managedFields.some((fields) => fields.manager === FIELD_MANAGER);
+  if (managedFields === undefined) return uid === undefined;
+  return managedFields.some((fields) => fields.manager === FIELD_MANAGER);
 }
 
 /**

@@ -1,10 +1,12 @@
 import { isOwned, otherSpecManagers } from '../istio/ownership.js';
+import type { MeshObjects } from '../istio/mesh-objects.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
 import { validateServiceEntry } from '../istio/validate-service-entry.js';
 import { type Coverage, ForeignEntries, normalizeHost } from './coverage.js';
 import { entryDifference } from './entry-difference.js';
 import type {
   DeleteReason,
+  PendingDeletion,
   PlannedCreate,
   PlannedDelete,
   PlannedKeep,
@@ -22,8 +24,19 @@ export interface PlanInput {
   readonly desired: readonly ServiceEntry[];
   /** Hosts that were decided against. Only their entries are deleted; a host that nobody knows proves nothing. */
   readonly unwanted?: readonly string[];
+  /** When that was decided (Unix milliseconds), for hosts of `unwanted`: the wait before a deletion counts from then. */
+  readonly unwantedSinceMs?: ReadonlyMap<string, number>;
   /** Namespaces that can take an entry; absent when unknown. */
   readonly namespaces?: ReadonlySet<string>;
+  /**
+   * What else is in the cluster. Absent where there is no cluster, as for a directory; a kind within it that is absent
+   * could not be read, and then nothing is deleted that an object of that kind could refer to.
+   */
+  readonly mesh?: MeshObjects;
+  /** What the plan before left waiting. @defaultValue none */
+  readonly pendingDeletions?: readonly PendingDeletion[];
+  /** Time of the plan (Unix milliseconds). @defaultValue 0 */
+  readonly nowMs?: number;
   readonly policy: PlanPolicy;
 }
 

@@ -68,6 +68,17 @@ export interface ServiceEntryPlan {
   readonly skipped: readonly PlannedSkip[];
 }
 
+/** A deletion that has been planned and waits until it has been so for long enough. */
+export interface PendingDeletion {
+  readonly namespace: string;
+  readonly name: string;
+  readonly reason: DeleteReason;
+  /** Since when every plan has wanted it (Unix milliseconds). */
+  readonly sinceMs: number;
+  /** How many plans in a row have wanted it. */
+  readonly plans: number;
+}
+
 export interface PlanPolicy {
   /** Installation whose entries may be changed. */
   readonly owner: string;
@@ -80,6 +91,20 @@ export interface PlanPolicy {
    * place: something is more likely wrong with the evidence than with the hosts.
    */
   readonly maxDeletionShare: number;
+  /** A person has looked at the deletions: their share does not matter. @defaultValue false */
+  readonly deletionsConfirmed?: boolean;
+  /** How long a deletion has to have been wanted (milliseconds). @defaultValue 0 */
+  readonly deleteAfterMs?: number;
+  /** How many plans in a row have to have wanted a deletion. @defaultValue 1 */
+  readonly deleteAfterPlans?: number;
+  /** Most entries of ours in all. @defaultValue no limit */
+  readonly maxEntries?: number;
+  /** Most entries of ours in one namespace. @defaultValue no limit */
+  readonly maxEntriesPerNamespace?: number;
+  /** Below it are the names of Kubernetes Services. @defaultValue cluster.local */
+  readonly clusterDomain?: string;
+  /** Where a Sidecar without a selector stands for the whole mesh. @defaultValue istio-system */
+  readonly rootNamespace?: string;
   /** What an entry of others without `exportTo` means: `defaultServiceExportTo` of the mesh. @defaultValue `["*"]` */
   readonly defaultExportTo?: readonly string[];
 }

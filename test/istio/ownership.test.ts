@@ -26,6 +26,10 @@ describe('isOwned', () => {
   it('takes a copy of an entry, labels included, for foreign when the API server says that somebody else wrote it', () => {
     expect(isOwned(managedBy({ manager: 'kubectl-create' }), 'main')).toBe(false);
   });
+
+  it('takes an object of the API server whose managed fields were cleared for foreign', () => {
+    expect(isOwned({ ...entry, metadata: { ...entry.metadata, uid: '1' } }, 'main')).toBe(false);
+  });
 });
 
 describe('otherSpecManagers', () => {
