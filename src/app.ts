@@ -50,7 +50,7 @@ export interface RoleOptions {
 const CLOSE_TIMEOUT_MS = 10_000;
 
 /** How long the API server may take to tell of a pod that has looked something up already. */
-const ATTRIBUTION_GRACE_MS = 10_000;
+export const ATTRIBUTION_GRACE_MS = 10_000;
 
 /** A share of deletions above which something is more likely wrong with the evidence than with the hosts. */
 const MAX_DELETION_SHARE = 0.2;
@@ -230,7 +230,8 @@ function observeCollector(metrics: Metrics, table: ObservationTable, recorder: R
   );
 }
 
-function observationOptions(
+/** The part of the settings that decides what is learnt. */
+export function observationOptions(
   { observation }: Configuration,
   nodeDomains: readonly string[],
 ): Omit<ObservationTableOptions, 'seed' | 'origin' | 'now'> {
@@ -286,7 +287,7 @@ async function replayAll(
 }
 
 /** Where ServiceEntries go and where pods are known from. */
-interface Target extends Running {
+export interface Target extends Running {
   readonly sink: ServiceEntrySink;
   readonly index: PodIndex;
   /** How long evidence waits for its client to become known: not at all where nothing more will become known. */
@@ -434,7 +435,11 @@ function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
   );
 }
 
-function reconcileSettings({ istio, host, reconcile: limits }: Configuration, target: Target): ReconcileSettings {
+/** The part of the settings that decides what is written. */
+export function reconcileSettings(
+  { istio, host, reconcile: limits }: Configuration,
+  target: Pick<Target, 'graceMs'>,
+): ReconcileSettings {
   return {
     owner: istio.owner,
     exportTo: istio.exportTo,

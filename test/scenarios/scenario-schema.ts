@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { parseDocument } from 'yaml';
+import { z } from 'zod';
+import { ATTRIBUTIONS, HOST_STATES } from '../../src/host/host-record.js';
+import { REJECTIONS } from '../../src/observation/rejection.js';
+
+/** What is wrong with a scenario itself, before the program had a part in it. */
+export class ScenarioError extends Error {
+  readonly code = 'SCENARIO_INVALID';
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `250ms`, `90s`, `1h30m`, `-2d`: a time span as milliseconds. */
+const span = z
+  .string()
+  .regex(/^-?(?:\d+(?:ms|s|m|h|d))+$/, 'expected a time span such as 90s, 1h30m or -2d')
+  .transform((text) => {
+    const sum = [...text.matchAll(/(\d+)(ms|s|m|h|d)/g)].reduce(
+      (total, [, count, unit]) => total + Number(count) * (UNIT_MS[unit ?? ''] ?? 0),
+      0,
+    );
+    return text.startsWith('-') ? -sum : sum;
+  });
+
+const podName = z.string().regex(/^[a-z0-9-]+\/[a-z0-9.-]+$/, 'expected namespace/pod');
+const kindAndName = z.string().regex(/^[A-Z][A-Za-z]+\/[a-z0-9.-]+$/, 'expected Kind/name');
+const hex = z.string().regex(/^(?:[0-9a-f]{2}| )*$/, 'expected octets in hexadecimal');
+
+const pod = z.strictObject({
+  ip: z.string().optional(),
+  /** Dual stack. */
+  ips: z.array(z.string()).optional(),
+  /** Controller, such as `Deployment/web`; without one the pod stands for itself. */
+  owner: kindAndName.optional(),
+  node: z.string().default('node-1'),
+  hostNetwork: z.boolean().default(false),
+  labels: z.record(z.string(), z.string()).default({}),
+  phase: z.enum(['Pending', 'Running', 'Succeeded', 'Failed']).default('Running'),
+  /** Since the start of the scenario. A pod stated at the top has run for an hour, one of a step starts with the step. */
+  started: span.optional(),
+  /** Since the start of the scenario: when its last container ended. */
+  finished: span.optional(),
+  dnsConfig: z.strictObject({ searches: z.array(z.string()) }).optional(),
+});
+
+const message = z.strictObject({
+  /** A pod (its first address), `node NAME`, or an address. */
+  from: z.string(),
+  /** `NAME TYPE`, or `NAME A+AAAA` for one message of each type. */
+  asks: z.string().regex(/^\S+ [A-Z0-9]+(?:\+[A-Z0-9]+)*$/, 'expected NAME TYPE'),
+  /** Addresses, or records: `OWNER [TTL] TYPE DATA`, where the owner `@` is the name asked. */
+  answers: z.array(z.string()).default([]),
+  rcode: z.enum(['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']).default('NOERROR'),
+  flags: z.array(z.enum(['aa', 'tc', 'query'])).default([]),
+  opcode: z.int().min(0).max(15).default(0),
+  class: z.enum(['IN', 'CH']).default('IN'),
+  /** dnstap message type. */
+  kind: z.enum(['CLIENT_QUERY', 'CLIENT_RESPONSE', 'FORWARDER_QUERY', 'FORWARDER_RESPONSE']).default('CLIENT_RESPONSE'),
+  /** What CoreDNS's `extra` option made of its template. */
+  extra: z.string().optional(),
+  /** CoreDNS before 1.14.5 sends IPv4 as 16 octets. */
+  mapped: z.boolean().default(false),
+  /** Some servers send only one of both times. */
+  times: z.enum(['both', 'response', 'none']).default('both'),
+  /** Since the step's time; otherwise a millisecond after the message before. */
+  after: span.optional(),
+  /** The same message so many times, a millisecond apart. */
+  repeat: z.int().min(1).default(1),
+  /** Which collector, beside which CoreDNS, saw it. */
+  collector: z.string().default('dns'),
+  /** Octets in place of the encoded DNS message. */
+  dns: hex.optional(),
+  /** Octets in place of the whole frame. */
+  frame: hex.optional(),
+});
+
+const attributions = ATTRIBUTIONS.join('|');
+const workload = z
+  .string()
+  .regex(
+    new RegExp(`^(?:${attributions}) \\S*/[A-Z][A-Za-z]+/\\S+$`),
+    `expected ${attributions}, then namespace/Kind/name`,
+  );
+
+const host = z.strictObject({
+  state: z.enum(HOST_STATES).default('applied'),
+  /** Look-ups of each workload: `exact shop/Deployment/web`, `node /Node/node-1`, `unknown /Address/192.0.2.1`. */
+  workloads: z.record(workload, z.int()),
+  reason: z.string().optional(),
+  addresses: z.array(z.string()).optional(),
+  cnames: z.array(z.string()).optional(),
+  /** Smallest and largest. */
+  ttl: z.tuple([z.int(), z.int()]).optional(),
+  /** First and last look-up, since the start of the scenario. */
+  seen: z.tuple([span, span]).optional(),
+  /** `state: reason`, oldest first. */
+  history: z.array(z.string()).optional(),
+});
+
+const reasons = Object.keys(REJECTIONS) as [keyof typeof REJECTIONS, ...(keyof typeof REJECTIONS)[]]; // it has keys
+const expectation = z.strictObject({
+  /** All hosts, and no other. */
+  hosts: z.record(z.string(), host).default({}),
+  /** All rejections by reason, and no other: a count, or the count with all examples. */
+  rejected: z
+    .partialRecord(
+      z.enum(reasons),
+      z.union([z.int(), z.strictObject({ responses: z.int(), examples: z.array(z.string()) })]),
+    )
+    .default({}),
+  /** All ServiceEntries as `namespace/host`; not compared when left out. */
+  entries: z.array(z.string()).optional(),
+});
+
+const stepFields = {
+  /** Pods as the API server tells of them at the step's time. */
+  pods: z.record(podName, pod).default({}),
+  /** Name and address. */
+  nodes: z.record(z.string(), z.string()).default({}),
+  /** Pods whose deletion the API server tells of. */
+  gone: z.array(podName).default([]),
+  messages: z.array(message).default([]),
+  /** A Frame Streams file beside the scenario (may be gzipped), replayed in place of messages. */
+  capture: z.string().optional(),
+  expect: expectation.optional(),
+};
+
+const step = z.strictObject({ at: span, ...stepFields });
+
+const scenario = z
+  .strictObject({
+    title: z.string(),
+    /** Why it matters, and where it is from. */
+    about: z.string().optional(),
+    start: z.iso.datetime().default('2026-01-05T10:00:00Z'),
+    /** As in a settings file. */
+    settings: z.record(z.string(), z.unknown()).default({}),
+    steps: z.array(step).default([]),
+    ...stepFields,
+  })
+  .refine(({ steps, expect }) => expect !== undefined || steps.some((one) => one.expect !== undefined), {
+    error: 'expects nothing',
+  });
+
+export type Scenario = z.output<typeof scenario>;
+export type ScenarioStep = z.output<typeof step>;
+export type ScenarioMessage = z.output<typeof message>;
+export type ScenarioPod = z.output<typeof pod>;
+export type Expectation = z.output<typeof expectation>;
+
+/** Reads a scenario file. Every key is checked: an unknown one is an error that names it. */
+export function readScenario(file: string): Scenario {
+  return parseScenario(readFileSync(file, 'utf8'), file);
+}
+
+export function parseScenario(text: string, file: string): Scenario {
+  const document = parseDocument(text);
+  if (document.errors[0] !== undefined) throw new ScenarioError(`${file}: ${document.errors[0].message}`);
+  const result = scenario.safeParse(document.toJS());
+  if (!result.success) throw new ScenarioError(`${file}:\n${z.prettifyError(result.error)}`);
+  return result.data;
+}
