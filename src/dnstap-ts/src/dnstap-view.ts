@@ -15,8 +15,8 @@ import {
  * Where the view keeps what it finds: bytes fields as start and length, the others as a number.
  *
  * ```
- * slot      1 .. 14                       15               16 + 1 .. 16 + 3             16 + 15
- * field     of Message, its own number    the Message      identity, version, extra     Dnstap.type
+ * slot      1 .. 14                       16 + 1 .. 16 + 3             16 + 14          16 + 15
+ * field     of Message, its own number    identity, version, extra     the Message      Dnstap.type
  * ```
  */
 const SLOTS = 32;
@@ -37,15 +37,15 @@ const Slot = {
   RESPONSE_TIME_SEC: 12,
   RESPONSE_TIME_NSEC: 13,
   RESPONSE_MESSAGE: 14,
-  MESSAGE: 15,
   IDENTITY: DNSTAP_SLOT + 1,
   VERSION: DNSTAP_SLOT + 2,
   EXTRA: DNSTAP_SLOT + 3,
+  MESSAGE: DNSTAP_SLOT + 14,
   DNSTAP_TYPE: DNSTAP_SLOT + 15,
 } as const;
 
-const TAG_MESSAGE = (14 << 3) | WireType.DELIMITED;
-const TAG_TYPE = (Slot.TYPE << 3) | WireType.VARINT;
+const TAG_MESSAGE = tagOf(Slot.MESSAGE, WireType.DELIMITED);
+const TAG_TYPE = tagOf(Slot.TYPE, WireType.VARINT);
 
 const SKIPPED_TAG = 0xff;
 
@@ -77,15 +77,24 @@ const MESSAGE_ACTIONS = actionTable({
   [FIXED32]: [Slot.QUERY_TIME_NSEC, Slot.RESPONSE_TIME_NSEC],
 });
 
+function tagOf(slot: number, wireType: number): number {
+  return ((slot % DNSTAP_SLOT) << 3) | wireType;
+}
+
 function actionTable(slots: Readonly<Record<keyof typeof WIRE_TYPES, readonly number[]>>): Uint8Array {
   const table = new Uint8Array(256).fill(SKIP);
   for (const action of [BYTES, UINT32, UINT64, FIXED32] as const) {
-    for (const slot of slots[action]) table[((slot % DNSTAP_SLOT) << 3) | WIRE_TYPES[action]] = action;
+    for (const slot of slots[action]) table[tagOf(slot, WIRE_TYPES[action])] = action;
   }
   return table;
 }
 
 const STOPPED = -4; // the message is of another type than `only`; negative like the failures
+/** More than what fields of fixed size can take between two of bytes, together with the start of the second. */
+const MAX_FIXED_OCTETS = 40;
+const DNSTAP_TYPE_OCTETS = 2;
+const CONTINUATION_BITS = 0x80808080 | 0; // of a varint's first four octets
+
 const EMPTY: Uint8Array = Buffer.alloc(0);
 
 /** Where the value that was read last ends. Reading is synchronous and calls nothing back, so one is enough. */
@@ -197,6 +206,7 @@ export class DnstapView {
   /** A bit for every slot that the last scan has filled; saves emptying the others. */
   #present = 0;
   #buffer: Uint8Array = EMPTY;
+  #data = new DataView(EMPTY.buffer, 0, 0);
   #error: DnstapErrorCode | undefined;
 
   /**
@@ -336,13 +346,120 @@ export class DnstapView {
    * `DNSTAP_ERR_VARINT`, `DNSTAP_ERR_WIRE_TYPE`, `DNSTAP_ERR_FIELD_MISSING`, and no other field means anything.
    */
   scan(buffer: Uint8Array, start: number, end: number): boolean {
-    this.#buffer = buffer;
+    if (buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#data = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    }
     this.#error = undefined;
     this.#present = 0;
     if (start < 0 || end > buffer.length) return this.#fail('DNSTAP_ERR_TRUNCATED');
+    if (this.#scanInOrder(start, end)) return true;
+    this.#present = 0;
     const position = this.#scanDnstap(start, end);
     if (position < 0) return position === STOPPED || this.#fail(failureCode(position));
     return this.#hasRequiredFields() || this.#fail('DNSTAP_ERR_FIELD_MISSING');
+  }
+
+  /**
+   * Reads a frame as producers write it: fields in the order of their numbers, values of the usual size. Each field is
+   * looked for once, where the one before it ends. One that is there and unusual is not taken, hence none after it, and the
+   * end is not reached. Straight on takes less than half the time of the loops below.
+   *
+   * @returns false when the frame is one for the loops
+   */
+  #scanInOrder(start: number, end: number): boolean {
+    const limit = end - MAX_FIXED_OCTETS; // as long as no field ends behind it, the next ones can be looked at
+    if (start > limit) return false;
+    let at = this.#takeBytes(start, Slot.IDENTITY, limit);
+    at = this.#takeBytes(at, Slot.VERSION, limit);
+    at = this.#takeBytes(at, Slot.EXTRA, limit);
+    const message = this.#takeBytes(at, Slot.MESSAGE, end);
+    if (message === at) return false;
+    at = this.#starts[Slot.MESSAGE] as number;
+    at = this.#takeDigit(at, Slot.TYPE);
+    if (this.#only !== 0 && this.#has(Slot.TYPE) && this.#numbers[Slot.TYPE] !== this.#only) return true;
+    at = this.#takeDigit(at, Slot.SOCKET_FAMILY);
+    at = this.#takeDigit(at, Slot.SOCKET_PROTOCOL);
+    at = this.#takeBytes(at, Slot.QUERY_ADDRESS, limit);
+    at = this.#takeBytes(at, Slot.RESPONSE_ADDRESS, limit);
+    at = this.#takePort(at, Slot.QUERY_PORT);
+    at = this.#takePort(at, Slot.RESPONSE_PORT);
+    at = this.#takeSeconds(at, Slot.QUERY_TIME_SEC);
+    at = this.#takeNanoseconds(at, Slot.QUERY_TIME_NSEC);
+    at = this.#takeBytes(at, Slot.QUERY_MESSAGE, limit);
+    at = this.#takeBytes(at, Slot.QUERY_ZONE, limit);
+    at = this.#takeSeconds(at, Slot.RESPONSE_TIME_SEC);
+    at = this.#takeNanoseconds(at, Slot.RESPONSE_TIME_NSEC);
+    at = this.#takeBytes(at, Slot.RESPONSE_MESSAGE, end - DNSTAP_TYPE_OCTETS);
+    if (at !== message || at + DNSTAP_TYPE_OCTETS !== end) return false;
+    return this.#takeDigit(at, Slot.DNSTAP_TYPE) === end && this.#has(Slot.TYPE);
+  }
+
+  // Each of these takes the field of a slot if it begins at `at`, and returns where the next one begins: `at`, if not taken.
+
+  /** Bytes with a length of one or two octets that end at `limit` or before. */
+  #takeBytes(at: number, slot: number, limit: number): number {
+    const data = this.#data;
+    if (data.getUint8(at) !== tagOf(slot, WireType.DELIMITED)) return at;
+    let length = data.getUint8(at + 1);
+    let start = at + 2;
+    if (length >= 0x80) {
+      const second = data.getUint8(at + 2);
+      if (second >= 0x80) return at;
+      length = (length & 0x7f) | (second << 7);
+      start = at + 3;
+    }
+    if (start + length > limit) return at;
+    this.#starts[slot] = start;
+    this.#lengths[slot] = length;
+    this.#present |= 1 << slot;
+    return start + length;
+  }
+
+  /** A varint of one octet. */
+  #takeDigit(at: number, slot: number): number {
+    const data = this.#data;
+    if (data.getUint8(at) !== tagOf(slot, WireType.VARINT)) return at;
+    const value = data.getUint8(at + 1);
+    if (value >= 0x80) return at;
+    this.#numbers[slot] = value;
+    this.#present |= 1 << slot;
+    return at + 2;
+  }
+
+  /** A varint of up to three octets. */
+  #takePort(at: number, slot: number): number {
+    const octets = this.#data.getInt32(at, true);
+    if ((octets & 0xff) !== tagOf(slot, WireType.VARINT)) return at;
+    if ((octets & 0x8000) === 0) return this.#takeDigit(at, slot);
+    const isShort = (octets & 0x80_0000) === 0;
+    if (!isShort && octets < 0) return at;
+    const high = isShort ? 0 : (octets >> 10) & 0x1f_c000;
+    this.#numbers[slot] = ((octets >> 8) & 0x7f) | ((octets >> 9) & 0x3f80) | high;
+    this.#present |= 1 << slot;
+    return isShort ? at + 3 : at + 4;
+  }
+
+  /** A varint of five octets: Unix seconds from 1978 to 3058. */
+  #takeSeconds(at: number, slot: number): number {
+    const data = this.#data;
+    if (data.getUint8(at) !== tagOf(slot, WireType.VARINT)) return at;
+    const low = data.getInt32(at + 1, true);
+    const high = data.getUint8(at + 5);
+    if ((low & CONTINUATION_BITS) !== CONTINUATION_BITS || high >= 0x80) return at;
+    this.#numbers[slot] =
+      ((low & 0x7f) | ((low >> 1) & 0x3f80) | ((low >> 2) & 0x1f_c000) | ((low >> 3) & 0xfe0_0000)) +
+      high * 0x1000_0000;
+    this.#present |= 1 << slot;
+    return at + 6;
+  }
+
+  #takeNanoseconds(at: number, slot: number): number {
+    const data = this.#data;
+    if (data.getUint8(at) !== tagOf(slot, WireType.FIXED32)) return at;
+    this.#numbers[slot] = data.getUint32(at + 1, true);
+    this.#present |= 1 << slot;
+    return at + 5;
   }
 
   #scanDnstap(start: number, end: number): number {
