@@ -9,7 +9,7 @@ import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation, type Origin } from '
 import type { Rejection, RejectionCount } from './rejection.js';
 import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
 import { createWalkTable } from './walk-table.js';
-import { endOfQuestionName, finish, foldAndHash, MAX_NAME_WORDS, MAX_PROBES, mix } from './wire-name.js';
+import { finish, foldQuestion, HASH_WORD, isWireName, MAX_PROBES, mix, QUESTION_WORDS } from './wire-name.js';
 
 export interface ObservationTableOptions extends AnswerSettings {
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
@@ -114,6 +114,9 @@ const PAIRING_MS = 5_000;
 /** How long an answer without an address waits for one of the other family before it counts as `no-address`. */
 const NO_ADDRESS_MS = 5_000;
 
+/** The facts of octets in the place of a question name that are none. */
+const NO_NAME: NameFacts = { text: '', scope: { kind: 'rejected', rejection: 'malformed' }, walked: [], expands: [] };
+
 interface Host {
   readonly hostname: Answer['hostname'];
   addresses: readonly string[];
@@ -127,7 +130,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const walks = createWalkTable();
   const rejections = createRejectionCounter();
   const answer = new AnswerScan(seed);
-  const question = new Int32Array(MAX_NAME_WORDS);
+  const question = new Int32Array(QUESTION_WORDS);
 
   // Per name
   const facts: NameFacts[] = [];
@@ -193,7 +196,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const fault = readQuestion();
     if (fault !== undefined) return reject(fault);
     const type = data.getUint16(nameEnd);
-    if (type !== RecordType.A && type !== RecordType.AAAA) return rejectName('record-type');
+    if (type !== RecordType.A && type !== RecordType.AAAA)
+      return hasName() ? rejectName('record-type') : reject('malformed');
     const rcode = data.getUint8(start + 3) & 0xf;
     if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A);
     else addFailure(rcode);
@@ -212,14 +216,21 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     // QR set, opcode QUERY, one question (RFC 1035 section 4.1.1).
     const isAnswer = (data.getUint8(start + 2) & 0xf8) === 0x80;
     if (!isAnswer || data.getUint16(start + 4) !== 1) return 'not-an-answer';
-    nameEnd = endOfQuestionName(data, start, end);
-    if (nameEnd < 0 || nameEnd + 4 > end) return 'malformed';
-    if (data.getUint16(nameEnd + 2) !== CLASS_IN) return 'not-an-answer';
-    nameHash = foldAndHash(data, start + HEADER_OCTETS, nameEnd - 1, question, seed);
-    return undefined;
+    const octets = foldQuestion(data, start + HEADER_OCTETS, end, question, seed);
+    nameEnd = start + HEADER_OCTETS + octets + 1;
+    if (octets < 0 || nameEnd + 4 > end) return 'malformed';
+    nameHash = question[HASH_WORD] as number;
+    if (data.getUint16(nameEnd + 2) === CLASS_IN) return undefined;
+    return hasName() ? 'not-an-answer' : 'malformed';
+  }
+
+  /** Asked only where a new name or no address is at hand: names that are known have been asked about. */
+  function hasName(): boolean {
+    return isWireName(data, start + HEADER_OCTETS, nameEnd);
   }
 
   function readFacts(): NameFacts {
+    if (!hasName()) return NO_NAME;
     return readNameFacts({ bytes, messageStart: start, nameEnd, words: question }, options, seed);
   }
 
@@ -232,7 +243,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function rejectName(reason: Rejection, known?: NameFacts): void {
     const index = REJECTION_INDEX[reason];
-    if (rejections.count(index, 1, nameHash)) rejections.addExample(index, nameHash, (known ?? readFacts()).text);
+    if (!rejections.count(index, 1, nameHash)) return;
+    const { text } = known ?? readFacts();
+    if (text !== '') rejections.addExample(index, nameHash, text);
   }
 
   function addAnswer(isA: boolean): void {

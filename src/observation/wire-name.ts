@@ -9,50 +9,57 @@
  * Little-endian, without the root label, ASCII letters folded to lower case (RFC 4343), padded with zeros. Label lengths are below 'A'.
  */
 
-const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const MAX_NAME_OCTETS = 255; // RFC 1035 section 2.3.4
 const MAX_LABEL_OCTETS = 63;
 
-/** Words that hold the longest name. */
-export const MAX_NAME_WORDS = (MAX_NAME_OCTETS + 1) / 4;
+/** Words that hold the longest name, and its hash behind it. */
+export const QUESTION_WORDS = (MAX_NAME_OCTETS + 1) / 4 + 1;
 
-/** Offset just after the question name that starts right behind the header; -1 when it is no uncompressed name. */
-export function endOfQuestionName(data: DataView, start: number, end: number): number {
-  const limit = Math.min(end, start + HEADER_OCTETS + MAX_NAME_OCTETS);
-  let position = start + HEADER_OCTETS;
-  while (position < limit) {
-    const length = data.getUint8(position);
-    if (length === 0) return position + 1;
-    if (length > MAX_LABEL_OCTETS) return -1;
-    position += length + 1;
+/** Where the hash of a folded question name is. */
+export const HASH_WORD = QUESTION_WORDS - 1;
+
+/**
+ * Folds the name at `start` into `words`, and its hash into `words[HASH_WORD]`, in one pass: up to the first octet that is
+ * zero, the root label of every name whose labels have no such octet. Whether it is a name is for {@link isWireName} to
+ * say, once for all of the same octets.
+ *
+ * @returns how many octets it has without the root label; -1 when no zero octet comes, or too late for type and class to follow
+ */
+// Five parameters and no options object: called for each response.
+// oxlint-disable-next-line max-params
+export function foldQuestion(data: DataView, start: number, end: number, words: Int32Array, seed: number): number {
+  const limit = Math.min(end - 4, start + MAX_NAME_OCTETS);
+  let hash = seed;
+  let count = 0;
+  for (let position = start; position <= limit; position += 4) {
+    const word = data.getInt32(position, true);
+    const zeros = (word - 0x01010101) & ~word & 0x80808080; // the lowest bit that is set is of the first zero octet
+    if (zeros !== 0) {
+      const first = zeros & -zeros;
+      const tail = foldWord(word & ((first >>> 7) - 1));
+      const octets = position - start + ((31 - Math.clz32(first)) >> 3);
+      words[count] = tail;
+      words[HASH_WORD] = finish(mix(hash, tail) ^ octets);
+      return octets;
+    }
+    const folded = foldWord(word);
+    words[count++] = folded;
+    hash = mix(hash, folded);
   }
   return -1;
 }
 
-/**
- * Folds `[start, end)`, a name without its root label, into `words` and returns its hash, in one pass. A name has the same
- * hash as it has as a prefix of another; see {@link hashPrefix}.
- */
-// Five parameters and no options object: called for each response.
-// oxlint-disable-next-line max-params
-export function foldAndHash(data: DataView, start: number, end: number, words: Int32Array, seed: number): number {
-  let hash = seed ^ (end - start);
-  let count = 0;
+/** Whether `[start, end)` is an uncompressed name of whole labels and ends with its root label. */
+export function isWireName(data: DataView, start: number, end: number): boolean {
+  const limit = Math.min(end, start + MAX_NAME_OCTETS);
   let position = start;
-  for (; position + 4 <= end; position += 4) {
-    const word = foldWord(data.getInt32(position, true));
-    words[count++] = word;
-    hash = mix(hash, word);
+  while (position < limit) {
+    const length = data.getUint8(position);
+    if (length > MAX_LABEL_OCTETS) return false;
+    position += length + 1;
+    if (length === 0) return position === end;
   }
-  if (position < end) {
-    let tail = data.getUint8(position);
-    if (position + 1 < end) tail |= data.getUint8(position + 1) << 8;
-    if (position + 2 < end) tail |= data.getUint8(position + 2) << 16;
-    tail = foldWord(tail);
-    words[count] = tail;
-    hash = mix(hash, tail);
-  }
-  return finish(hash);
+  return false;
 }
 
 /** Lower-cases the ASCII capitals among the four octets of a word, without a branch. */
@@ -64,14 +71,13 @@ function foldWord(word: number): number {
   return word | (capital >>> 2);
 }
 
-/** Hash of the first `octets` octets of a folded name. */
+/** Hash of the first `octets` octets of a folded name: the same as of a name that is no longer. */
 export function hashPrefix(words: Int32Array, octets: number, seed: number): number {
-  let hash = seed ^ octets;
   const whole = octets >> 2;
+  let hash = seed;
   for (let i = 0; i < whole; i++) hash = mix(hash, words[i] as number); // whole is at most the length of the name
-  const rest = octets & 3;
-  if (rest !== 0) hash = mix(hash, (words[whole] as number) & ((1 << (rest * 8)) - 1));
-  return finish(hash);
+  const tail = (words[whole] as number) & ((1 << ((octets & 3) * 8)) - 1);
+  return finish(mix(hash, tail) ^ octets);
 }
 
 /** One step of a multiplicative hash over words; {@link finish} ends it. */

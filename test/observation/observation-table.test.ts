@@ -207,6 +207,32 @@ describe('what teaches nothing', () => {
     expect(rejections).toEqual([{ reason, responses: 1, examples: [response.name.toLowerCase()] }]);
   });
 
+  it.each([
+    ['a label with a zero octet in front of what looks like type and class', '07610000010001620000010001'],
+    ['a compression pointer', 'c00c0000010001'],
+    ['a label of 64 octets', `40${'61'.repeat(64)}0000010001`],
+  ])('octets that are no name: %s', (_, question) => {
+    const view = responseView(positive('www.example.com'), NOON_MS);
+    const header = (rcode: number): string => `0001818${rcode}0001000000000000`;
+    const table = newTable();
+    for (const type of ['0001', '0010']) {
+      for (const rcode of [0, 3]) {
+        const buffer = Buffer.from(header(rcode) + question.replace(/0001(0001)$/, `${type}$1`), 'hex');
+        table.add({
+          ...view,
+          buffer,
+          queryAddressStart: 0,
+          queryAddressLength: 0,
+          responseMessageStart: 0,
+          responseMessageLength: buffer.length,
+        });
+      }
+    }
+    const { observations, rejections } = table.drain({ final: true, nowMs: NOON_MS });
+    expect(observations).toEqual([]);
+    expect(rejections).toEqual([{ reason: 'malformed', responses: 4, examples: [] }]);
+  });
+
   it('no message, too short a message, a query, two questions', () => {
     const table = newTable();
     const view = responseView(positive('www.example.com'));
