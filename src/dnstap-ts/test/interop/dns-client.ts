@@ -1,6 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { buffer } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 
 import { encode, RECURSION_DESIRED } from 'dns-packet';
@@ -36,6 +38,19 @@ export async function askByTls(port: number, name: string): Promise<Buffer> {
   return askByStream(connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }), name);
 }
 
+/** The same over HTTPS (RFC 8484), whatever the server's certificate. */
+export async function askByHttps(port: number, name: string): Promise<Buffer> {
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  try {
+    const headers = { ':method': 'POST', ':path': '/dns-query', 'content-type': 'application/dns-message' };
+    const request = session.request(headers, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+    request.end(query(name));
+    return await buffer(request);
+  } finally {
+    session.destroy();
+  }
+}
+
 async function askByStream(socket: Socket, name: string): Promise<Buffer> {
   try {
     const bytes = query(name);
@@ -57,4 +72,15 @@ export async function send(port: number, message: Uint8Array): Promise<void> {
     socket.send(message, port, '127.0.0.1', resolve);
   });
   socket.close();
+}
+
+/** The same by TCP, with its length in front. */
+export async function sendByTcp(port: number, message: Uint8Array): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(message.length);
+  socket.on('error', () => {}); // what the server makes of it is not this client's concern
+  await new Promise((resolve) => {
+    socket.end(Buffer.concat([length, message]), () => resolve(undefined));
+  });
 }

@@ -105,7 +105,7 @@ function asGolangShows(dnstap: Dnstap): Fields {
       query_time: golangTime(message.queryTimeSec, message.queryTimeNsec),
       response_time: golangTime(message.responseTimeSec, message.responseTimeNsec),
       socket_family: message.socketFamily ? kindName(SocketFamily, message.socketFamily) : undefined,
-      socket_protocol: message.socketProtocol ? kindName(SocketProtocol, message.socketProtocol) : undefined,
+      socket_protocol: message.socketProtocol ? kindName(SocketProtocol, message.socketProtocol) : '<nil>',
       query_address: message.queryAddress ? formatAddress(message.queryAddress) : undefined,
       response_address: message.responseAddress ? formatAddress(message.responseAddress) : undefined,
       query_port: message.queryPort ?? undefined,

@@ -1,48 +1,27 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { ROOT } from '../../../../test/support/command.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import { closeAtEnd } from '../../../../test/support/lifetime.js';
-import { acceptsTcp } from '../../../../test/support/probe.js';
-import { startPart, type Part } from '../../../../test/support/process.js';
+import type { Part } from '../../../../test/support/process.js';
 import { createTemporaryDirectory } from '../../../../test/support/temporary-directory.js';
 import { waitUntil } from '../../../../test/support/wait-until.js';
-import { formatAddress, type Message, MessageType, SocketProtocol } from '../../src/index.js';
+import { formatAddress, SocketProtocol } from '../../src/index.js';
 import { Authority } from '../support/certificates.js';
-import { ACCEPT, bytes, READY, START, STOP } from '../support/frames.js';
-import { askByTcp, askByTls, askByUdp, send } from './dns-client.js';
-import { startTap, type Tap } from './tap.js';
+import { ACCEPT, bytes, FINISH, READY, START, STOP } from '../support/frames.js';
+import { askByHttps, askByTcp, askByTls, askByUdp, send, sendByTcp } from './dns-client.js';
+import { startServer } from './server.js';
+import { hasQueryTime, hasTypeInFront, ofType, startTap, type Tap } from './tap.js';
 import { startUpstream } from './upstream.js';
+import { startWire } from './wire.js';
 
 const authority = new Authority();
 afterAll(() => authority.remove());
-
-interface ServerOptions {
-  readonly command: string;
-  readonly args: (directory: string) => readonly string[];
-  /** By name; `DIR` in them stands for the server's own directory. */
-  readonly files: Readonly<Record<string, string>>;
-  readonly port: number;
-}
-
-async function startServer({ command, args, files, port }: ServerOptions): Promise<Part> {
-  const directory = createTemporaryDirectory();
-  for (const [name, content] of Object.entries(files)) {
-    await writeFile(directory.file(name), content.replaceAll('DIR', directory.path));
-  }
-  return startPart({
-    name: command,
-    command,
-    args: args(directory.path),
-    directory,
-    ready: async () => acceptsTcp('127.0.0.1', port),
-  });
-}
 
 const ZONE = `$TTL 60
 @ IN SOA ns.example.com. admin.example.com. 1 60 60 60 60
@@ -51,12 +30,38 @@ ns IN A 192.0.2.53
 www IN A 192.0.2.1
 `;
 
-function hasQueryTime(message: Message): boolean {
-  return message.queryTimeSec !== null && message.queryTimeNsec !== null;
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex');
 }
 
-function ofType(tap: Tap, type: keyof typeof MessageType): readonly Message[] {
-  return tap.messages().filter((message) => message.type === MessageType[type]);
+interface Silent {
+  /** Path of its unix socket. */
+  readonly address: string;
+  /** What all connections have sent, in hex. */
+  heard(): string;
+  /** Answers after all, also what is still to come. */
+  accept(): void;
+}
+
+/** Somebody who takes connections and does not answer READY. */
+async function startSilent(): Promise<Silent> {
+  const address = createTemporaryDirectory().file('silent.sock');
+  const sockets: Socket[] = [];
+  let heard = '';
+  const server = createServer((socket) => {
+    sockets.push(socket);
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => void (heard += chunk.toString('hex')));
+  }).listen(address);
+  await once(server, 'listening');
+  closeAtEnd({ close: async () => void server.close() });
+  return {
+    address,
+    heard: () => heard,
+    accept: () => {
+      for (const socket of sockets) socket.write(bytes(ACCEPT + FINISH));
+    },
+  };
 }
 
 describe('unbound', () => {
@@ -80,7 +85,9 @@ describe('unbound', () => {
   do-not-query-localhost: no
   interface: 127.0.0.1@${port}
   interface: 127.0.0.1@${port + 1}
+  interface: 127.0.0.1@${port + 2}
   tls-port: ${port + 1}
+  https-port: ${port + 2}
   tls-service-pem: "DIR/cert.pem"
   tls-service-key: "DIR/key.pem"
   local-zone: "example.com." static
@@ -122,13 +129,14 @@ dnstap:
     expect(tap.closed.map(({ error }) => error)).toEqual([undefined]);
   });
 
-  it('says TCP for DNS over TLS', async () => {
+  it('says TCP for DNS over TLS, and nothing for DNS over HTTPS', async () => {
     const tap = await startTap('tcp');
     const port = await freePort();
     await start(port, `dnstap-ip: "${tap.address.replace(':', '@')}"\n  dnstap-tls: no`);
     await askByTls(port + 1, 'www.example.com');
-    const [query] = await tap.waitFor('CLIENT_QUERY');
-    expect(query?.socketProtocol).toBe(SocketProtocol.TCP);
+    await askByHttps(port + 2, 'www.example.com');
+    const queries = await tap.waitFor('CLIENT_QUERY', 2);
+    expect(queries.map(({ socketProtocol }) => socketProtocol)).toEqual([SocketProtocol.TCP, null]);
     await tap.expectAgreement();
   });
 
@@ -137,10 +145,16 @@ dnstap:
     const port = await freePort();
     await start(port, `dnstap-socket-path: "${tap.address}"`);
     const response = '000981800001000000000000 03777777 07 6578616d706c65 03636f6d00 0001 0001'; // QR is set
-    await send(port, bytes(response));
+    const loop = '000a01000001000000000000 c00c 0001 0001'; // its name points at itself
+    const messages = [response, loop, '0001020304', ''].map((hex) => bytes(hex));
+    for (const message of messages) await send(port, message);
+    for (const message of messages.slice(0, 2)) await sendByTcp(port, message);
     await askByUdp(port, 'www.example.com');
-    const queries = await tap.waitFor('CLIENT_QUERY', 2);
-    expect(queries.map(({ queryMessage }) => ((queryMessage?.[2] ?? 0) & 0x80) !== 0)).toContain(true);
+    const tapped = await waitUntil(() => {
+      const queries = ofType(tap, 'CLIENT_QUERY').map(({ queryMessage }) => queryMessage && hexOf(queryMessage));
+      return queries.length === messages.length + 3 ? queries : undefined;
+    });
+    expect(tapped.slice(0, messages.length)).toEqual(messages.map(hexOf));
     await tap.expectAgreement();
   });
 
@@ -158,20 +172,13 @@ dnstap:
   });
 
   it('sends READY and, when it ends without ACCEPT, STOP without START', async () => {
-    let heard = '';
-    const directory = createTemporaryDirectory();
-    const server = createServer((socket: Socket) => {
-      socket.on('error', () => {});
-      socket.on('data', (chunk: Buffer) => void (heard += chunk.toString('hex')));
-    }).listen(directory.file('silent.sock'));
-    await once(server, 'listening');
-    closeAtEnd({ close: async () => void server.close() });
+    const silent = await startSilent();
     const port = await freePort();
-    const unbound = await start(port, `dnstap-socket-path: "${directory.file('silent.sock')}"`);
-    await waitUntil(() => heard === READY);
+    const unbound = await start(port, `dnstap-socket-path: "${silent.address}"`);
+    await waitUntil(() => silent.heard() === READY);
     await unbound.kill('SIGTERM');
-    await waitUntil(() => heard.endsWith(STOP));
-    expect(heard.includes(START) || heard.includes(ACCEPT)).toBe(false);
+    await waitUntil(() => silent.heard().endsWith(STOP));
+    expect(silent.heard()).toBe(READY + STOP);
   });
 });
 
@@ -248,14 +255,28 @@ zone:
     await tap.expectAgreement();
   });
 
+  it('without ACCEPT it does not stop on SIGTERM', async () => {
+    const silent = await startSilent();
+    const port = await freePort();
+    const knot = await start(port, `unix:${silent.address}`);
+    await waitUntil(() => silent.heard() === READY);
+    const stopping = knot.kill('SIGTERM');
+    await waitUntil(() => knot.log().includes('stopping server'));
+    await delay(1000);
+    expect([knot.isRunning(), silent.heard()]).toEqual([true, READY]);
+    silent.accept();
+    await stopping;
+    expect(silent.heard()).toBe(READY + START + STOP);
+    expect(knot.isRunning()).toBe(false);
+  });
+
   it('stops on SIGTERM because it had its ACCEPT', async () => {
     const tap = await startTap();
     const port = await freePort();
     const knot = await start(port, `unix:${tap.address}`);
     await waitUntil(() => tap.opened.length > 0);
-    const before = Date.now();
-    await knot.stop();
-    expect(Date.now() - before).toBeLessThan(10_000); // then it would have been killed
+    await knot.kill('SIGTERM');
+    expect(knot.isRunning()).toBe(false);
   });
 });
 
@@ -271,6 +292,7 @@ describe('BIND 9', () => {
         'named.conf': `options {
   directory "DIR";
   listen-on port ${port} { 127.0.0.1; };
+  listen-on port ${port + 1} tls ephemeral { 127.0.0.1; };
   listen-on-v6 { none; };
   pid-file none;
   session-keyfile none;
@@ -290,13 +312,14 @@ zone "example.com" { type primary; file "zone"; allow-update { any; }; };
     });
   }
 
-  it('client, resolver, auth and update messages; forwarded queries are RESOLVER_QUERY with RD', async () => {
+  it('client, resolver, auth and update messages; forwarded queries are RESOLVER_QUERY with RD, DoT is TCP', async () => {
     const tap = await startTap();
     const port = await freePort();
     const bind = await start(port, tap);
     await askByUdp(port, 'www.example.com');
-    await askByTcp(port, 'www.example.com');
+    await askByTls(port + 1, 'www.example.com');
     await askByUdp(port, 'www.example.net');
+    await send(port, bytes(WITHOUT_RD));
     await send(port, bytes(UPDATE));
     const [updated] = await tap.waitFor('UPDATE_RESPONSE');
     const [resolved] = await tap.waitFor('RESOLVER_RESPONSE');
@@ -308,6 +331,11 @@ zone "example.com" { type primary; file "zone"; allow-update { any; }; };
     const client = [...ofType(tap, 'CLIENT_RESPONSE'), ...ofType(tap, 'AUTH_RESPONSE')];
     expect(client.length).toBeGreaterThan(0);
     expect(client.some(hasQueryTime)).toBe(false);
+    expect(new Set(client.map(({ socketProtocol }) => socketProtocol))).toEqual(
+      new Set([SocketProtocol.UDP, SocketProtocol.TCP]), // TCP is what it says for TLS
+    );
+    const [authoritative] = await tap.waitFor('AUTH_RESPONSE');
+    expect(hexOf(authoritative?.queryZone ?? new Uint8Array())).toBe(hexOf(bytes('07 6578616d706c65 03 636f6d 00')));
     expect(client.map(({ queryAddress }) => formatAddress(queryAddress ?? new Uint8Array()))).toContain('127.0.0.1');
     await tap.expectAgreement();
     await bind.stop();
@@ -316,6 +344,9 @@ zone "example.com" { type primary; file "zone"; allow-update { any; }; };
   });
 });
 
+// A query for www.example.com A without RD: of the zone's own server
+const WITHOUT_RD = '000c 0000 0001 0000 0000 0000 03 777777 07 6578616d706c65 03 636f6d 00 0001 0001';
+
 // RFC 2136: an UPDATE of the zone example.com that adds new.example.com A 192.0.2.9
 const UPDATE =
   '0bad 2800 0001 0000 0001 0000 07 6578616d706c65 03 636f6d 00 0006 0001 03 6e6577 c00c 0001 0001 0000003c 0004 c0000209';
@@ -323,6 +354,7 @@ const UPDATE =
 describe('dnsdist', () => {
   it('client messages, with both times, the right protocol and type 15 in front; it ends without STOP', async () => {
     const tap = await startTap();
+    const wire = await startWire(tap.address);
     const [port, upstream] = [await freePort(), await startUpstream()];
     const certificate = authority.issue('localhost');
     const dnsdist = await startServer({
@@ -334,8 +366,9 @@ describe('dnsdist', () => {
         'key.pem': certificate.key,
         'dnsdist.conf': `setLocal("127.0.0.1:${port}")
 addTLSLocal("127.0.0.1:${port + 1}", "DIR/cert.pem", "DIR/key.pem")
+addDOHLocal("127.0.0.1:${port + 2}", "DIR/cert.pem", "DIR/key.pem", "/dns-query")
 newServer({address="127.0.0.1:${upstream}"}):setUp()
-tap = newFrameStreamUnixLogger("${tap.address}")
+tap = newFrameStreamUnixLogger("${wire.address}")
 addAction(AllRule(), DnstapLogAction("d1", tap))
 addResponseAction(AllRule(), DnstapLogResponseAction("d1", tap))
 `,
@@ -344,14 +377,19 @@ addResponseAction(AllRule(), DnstapLogResponseAction("d1", tap))
     await waitUntil(() => tap.opened.length > 0);
     await askByUdp(port, 'www.example.net');
     await askByTls(port + 1, 'tls.example.net');
-    const responses = await tap.waitFor('CLIENT_RESPONSE', 2);
+    await askByHttps(port + 2, 'https.example.net');
+    const responses = await tap.waitFor('CLIENT_RESPONSE', 3);
     expect(responses.every(hasQueryTime)).toBe(true);
-    expect(responses.map(({ socketProtocol }) => socketProtocol)).toEqual([SocketProtocol.UDP, SocketProtocol.DOT]);
-    const typeBeforeMessage = tap.frames.map((frame) => frame.indexOf(Buffer.from([0x78, 0x01])) < frame.indexOf(0x72));
-    expect(typeBeforeMessage).toContain(true);
+    expect(responses.map(({ socketProtocol }) => socketProtocol)).toEqual([
+      SocketProtocol.UDP,
+      SocketProtocol.DOT,
+      SocketProtocol.DOH,
+    ]);
+    expect(tap.frames.every(hasTypeInFront)).toBe(true);
     await tap.expectAgreement();
     await dnsdist.stop();
     await waitUntil(() => tap.closed.length === tap.opened.length);
     expect(tap.closed.every(({ error }) => error === undefined)).toBe(true);
+    expect(wire.stopped()).toEqual(tap.opened.map(() => false));
   });
 });

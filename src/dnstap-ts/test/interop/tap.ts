@@ -68,6 +68,21 @@ export async function startTap(kind: 'unix' | 'tcp' = 'unix'): Promise<Tap> {
   };
 }
 
+/** Whether a message says when the query came. */
+export function hasQueryTime(message: Message): boolean {
+  return message.queryTimeSec !== null && message.queryTimeNsec !== null;
+}
+
+/** Whether field 15, `type`, comes before field 14, `message`. */
+export function hasTypeInFront(frame: Buffer): boolean {
+  return frame.includes(Buffer.from([0x78, 0x01, 0x72]));
+}
+
+/** The messages of a type that have come so far. */
+export function ofType(tap: Tap, type: keyof typeof MessageType): readonly Message[] {
+  return tap.messages().filter((message) => message.type === MessageType[type]);
+}
+
 async function expectAgreement(frames: readonly Buffer[], file: string): Promise<void> {
   await writeCapture(file, frames);
   await expectGolangAgrees(frames, file);

@@ -134,6 +134,14 @@ describe('our files', () => {
     expect(text).toContain('FSTRM_CONTROL_STOP');
   });
 
+  it('are read by kdig', async () => {
+    const file = createTemporaryDirectory().file('ours.fstrm');
+    await writeCapture(file, [CLIENT_QUERY, CLIENT_RESPONSE]);
+    const { stdout } = await runCommand('kdig', ['-G', file]);
+    expect(stdout.match(/; id: \d+$/gm)).toEqual(['; id: 4660']); // it shows responses only
+    expect(stdout).toMatch(/^x\.t\.test\.\s+5\s+IN\s+A\s+10\.0\.0\.1$/m);
+  });
+
   it('are read by golang-dnstap, every field of frames with any content, as `decode --json` shows them', async () => {
     // The schema of golang-dnstap 0.4.0 is older than policy and http_protocol.
     const known = dnstapArbitrary.map(({ message, ...frame }) =>
