@@ -20,8 +20,8 @@ export interface ListOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ObjectList {
-  readonly items: readonly KubernetesObject[];
+export interface ObjectList<T = KubernetesObject> {
+  readonly items: readonly T[];
   /** Where a watch goes on from. */
   readonly resourceVersion: string;
 }
@@ -35,20 +35,39 @@ const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.
  * @throws KubernetesError
  */
 export async function listResource(options: ListOptions): Promise<ObjectList> {
+  return listSelected(options, (object) => object);
+}
+
+/**
+ * Lists a resource and keeps of each object what `select` makes of it, or nothing. Whole objects are held a page at a
+ * time only: 20,000 pods are 200 MB of JSON.
+ *
+ * @throws KubernetesError
+ */
+export async function listSelected<T>(
+  options: ListOptions,
+  select: (object: KubernetesObject) => T | undefined,
+): Promise<ObjectList<T>> {
   try {
-    return await listPages(options);
+    return await listPages(options, select);
   } catch (err) {
     // The pages are of one moment, which the server forgets after some minutes. Once more from the beginning.
-    if (err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_GONE') return listPages(options);
+    if (err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_GONE') return listPages(options, select);
     throw err;
   }
 }
 
-async function listPages(options: ListOptions): Promise<ObjectList> {
-  const items: KubernetesObject[] = [];
+async function listPages<T>(
+  options: ListOptions,
+  select: (object: KubernetesObject) => T | undefined,
+): Promise<ObjectList<T>> {
+  const items: T[] = [];
   for (let token: string | undefined = ''; ;) {
     const page = await readPage(options, token === '' ? undefined : token);
-    items.push(...page.items);
+    for (const item of page.items) {
+      const kept = select(item);
+      if (kept !== undefined) items.push(kept);
+    }
     token = page.continue;
     if (token === undefined) return { items, resourceVersion: page.resourceVersion };
   }

@@ -7,12 +7,12 @@ import {
   type KubernetesResource,
   resourcePath,
 } from './kubernetes-object.js';
-import { listResource } from './list.js';
+import { listSelected } from './list.js';
 
 export const WATCH_EVENT_TYPES = ['ADDED', 'MODIFIED', 'DELETED'] as const;
 export type WatchEventType = (typeof WATCH_EVENT_TYPES)[number];
 
-export interface WatchOptions {
+export interface WatchOptions<T> {
   readonly client: KubernetesClient;
   readonly resource: KubernetesResource;
   /** @defaultValue all namespaces */
@@ -22,9 +22,11 @@ export interface WatchOptions {
   readonly metadataOnly?: boolean;
   readonly pageSize?: number;
   readonly signal: AbortSignal;
+  /** What is kept of an object; an object of which nothing is kept is passed over. */
+  readonly select: (object: KubernetesObject) => T | undefined;
   /** A complete list: at the start, and whenever the server cannot tell any more what happened in between. */
-  readonly onList: (objects: readonly KubernetesObject[]) => void;
-  readonly onEvent: (type: WatchEventType, object: KubernetesObject) => void;
+  readonly onList: (objects: readonly T[]) => void;
+  readonly onEvent: (type: WatchEventType, object: T) => void;
   /** Whether what was handed over is up to date; false from an error to the next time that the server answers. */
   readonly onCurrent?: (isCurrent: boolean) => void;
   readonly onError: (error: KubernetesError, retryInMs: number) => void;
@@ -48,19 +50,22 @@ const SHORTEST_WATCH_MS = 1000;
 const WATCH_TIMEOUT_SECONDS = { least: 300, spread: 300 };
 /** etcd takes 1.5 MiB an object. */
 const MAX_LINE_BYTES = 8_388_608;
+/** What there was is no place to go on from. */
+const FORGOTTEN: ReadonlySet<string> = new Set(['KUBERNETES_ERR_GONE', 'KUBERNETES_ERR_NOT_FOUND']);
 const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 
 /**
  * Lists a resource and follows what happens to it, until the signal aborts. Goes on where it stopped after every kind of
- * failure, and lists again when the server has forgotten that point (410 Gone).
+ * failure, and lists again when the server has forgotten that point (410 Gone) or the whole resource (404, for a custom
+ * resource whose definition was removed).
  *
  * ```
- *            ┌──────────────────── 410 Gone ───────────────────┐
+ *            ┌────────────── 410 Gone, 404 Not Found ───────────┐
  *            ▼                                                  │
  *  start ─▶ list ──▶ watch from its version ──▶ end, error, silence ──▶ back off ──▶ watch from the last version seen
  * ```
  */
-export async function watchResource(options: WatchOptions): Promise<void> {
+export async function watchResource<T>(options: WatchOptions<T>): Promise<void> {
   const { signal, onError, onCurrent, random = Math.random, baseDelayMs = BASE_DELAY_MS } = options;
   let version: string | undefined;
   let failures = 0;
@@ -75,7 +80,7 @@ export async function watchResource(options: WatchOptions): Promise<void> {
     } catch (err) {
       if (signal.aborted) return;
       if (!(err instanceof KubernetesError)) throw err;
-      if (err.code === 'KUBERNETES_ERR_GONE') version = undefined;
+      if (FORGOTTEN.has(err.code)) version = undefined;
       failures += 1;
       const delay = backoffMs(failures, { baseMs: baseDelayMs, maxMs: MAX_DELAY_MS, random });
       const delayMs = Math.max(delay, err.retryAfterMs ?? 0);
@@ -86,14 +91,14 @@ export async function watchResource(options: WatchOptions): Promise<void> {
   }
 }
 
-async function list(options: WatchOptions): Promise<string> {
-  const { items, resourceVersion } = await listResource(options);
+async function list<T>(options: WatchOptions<T>): Promise<string> {
+  const { items, resourceVersion } = await listSelected(options, options.select);
   options.onList(items);
   return resourceVersion;
 }
 
 /** One watch, to its end. */
-async function follow(options: WatchOptions, version: string, keep: (version: string) => void): Promise<void> {
+async function follow<T>(options: WatchOptions<T>, version: string, keep: (version: string) => void): Promise<void> {
   const { client, resource, namespace, labelSelector, metadataOnly, signal, random = Math.random } = options;
   const startedMs = performance.now();
   let isAnswered = false;
@@ -130,14 +135,15 @@ async function follow(options: WatchOptions, version: string, keep: (version: st
 }
 
 /** Returns the version from which to go on. */
-function handle(line: string, { resource, onEvent }: WatchOptions): string | undefined {
+function handle<T>(line: string, { resource, select, onEvent }: WatchOptions<T>): string | undefined {
   const { type, object } = parseEvent(line, resource.plural);
   if (type === 'ERROR') {
     const { code = 500 } = object as { code?: number }; // a Status object
     throw errorOfAnswer({ what: `watch of ${resource.plural}`, status: code, body: object });
   }
   if (!isKubernetesObject(object)) return undefined;
-  if (isEventType(type)) onEvent(type, object);
+  const kept = isEventType(type) ? select(object) : undefined;
+  if (isEventType(type) && kept !== undefined) onEvent(type, kept);
   return object.metadata.resourceVersion; // of a BOOKMARK, too: that is all that it says
 }
 

@@ -1,12 +1,12 @@
-import type { HostRecord, HostState, PendingEvidence } from '../host/host-record.js';
-import type { EvidenceAttribution, HostStore, HostTransition } from '../host/host-store.js';
-import { nextTransition, type LifecycleSettings } from '../host/lifecycle.js';
+import type { HostRecord, HostState } from '../host/host-record.js';
+import type { HostStore, HostTransition } from '../host/host-store.js';
+import type { LifecycleSettings } from '../host/lifecycle.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
 import { planServiceEntries } from '../plan/plan-service-entries.js';
 import type { PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
-import { attributeEvidence } from '../workload/attribute-evidence.js';
 import { desiredEntries, isUnwanted, type EntrySettings, type RefusedEntry } from './desired-entries.js';
+import { reviewHosts, type HostReview } from './review-hosts.js';
 import type { ServiceEntrySink, SinkFailure, SinkResult } from './sink.js';
 
 export interface ReconcileSettings extends EntrySettings {
@@ -44,12 +44,24 @@ export interface ReconcileStatus {
  * @throws what a read throws: then nothing was planned.
  */
 export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileStatus> {
-  const { store, sink, settings, nowMs, signal } = input;
+  const { store, sink, nowMs, signal } = input;
+  const review = await reviewHosts({ ...input, ...input.settings });
   // First what needs no cluster: while it is away, or without Istio, learning goes on.
-  const waiting = await attributePending(input);
-  await advance(store, settings.lifecycle, nowMs);
+  await inPortions(review.attributions, async (portion) => store.attribute(portion));
+  await inPortions(review.transitions, async (portion) => store.transition(portion));
+  const { refused, plan } = await planHosts(input, review);
+  const result = await sink.apply(plan, signal);
+  const { records, waiting } = review;
+  await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
+  return { atMs: nowMs, hosts: countStates(records), waiting, refused, plan, result };
+}
+
+async function planHosts(
+  { sink, settings, signal }: ReconcileInput,
+  { records }: HostReview,
+): Promise<Pick<ReconcileStatus, 'plan' | 'refused'>> {
   const { entries, namespaces, apiVersion = settings.apiVersion } = await sink.read(signal);
-  const { records, desired, unwanted, refused } = await collectHosts(store, { ...settings, apiVersion });
+  const { desired, unwanted, refused } = collectHosts(records, { ...settings, apiVersion });
   const plan = planServiceEntries({
     current: entries,
     desired: settings.lifecycle.policy === 'observe' ? [] : desired,
@@ -57,70 +69,35 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
     ...(namespaces === undefined ? {} : { namespaces }),
     policy: settings.policy,
   });
-  const result = await sink.apply(plan, signal);
-  await store.transition(appliedHosts(records, plan, result, nowMs));
-  return { atMs: nowMs, hosts: countStates(records), waiting, refused, plan, result };
+  return { plan, refused };
 }
 
 interface Hosts {
-  readonly records: readonly HostRecord[];
   readonly desired: readonly ServiceEntry[];
   readonly unwanted: readonly string[];
   readonly refused: readonly RefusedEntry[];
 }
 
-async function collectHosts(store: HostStore, settings: EntrySettings): Promise<Hosts> {
-  const records: HostRecord[] = [];
+function collectHosts(records: readonly HostRecord[], settings: EntrySettings): Hosts {
   const desired: ServiceEntry[] = [];
   const unwanted: string[] = [];
   const refused: RefusedEntry[] = [];
-  for await (const record of store.list()) {
-    records.push(record);
+  for (const record of records) {
     const wanted = desiredEntries(record, settings);
     desired.push(...wanted.entries);
     refused.push(...wanted.refused);
     if (isUnwanted(record)) unwanted.push(record.hostname);
   }
-  return { records, desired, unwanted, refused };
-}
-
-/** Attributes pending evidence where the pods are known; returns how many pieces have to wait. */
-async function attributePending({ store, index, settings, nowMs }: ReconcileInput): Promise<number> {
-  let waiting = 0;
-  let attributions: EvidenceAttribution[] = [];
-  const attribute = ({ hostname }: HostRecord, evidence: PendingEvidence): void => {
-    const found = attributeEvidence({ evidence, index, nowMs, graceMs: settings.graceMs });
-    if (found === 'wait') waiting++;
-    else attributions.push({ hostname, evidence, ...found });
-  };
-  for await (const record of store.list()) {
-    for (const evidence of record.pending) attribute(record, evidence);
-    if (attributions.length < MAX_CALL_ITEMS) continue;
-    await store.attribute(attributions);
-    attributions = [];
-  }
-  await store.attribute(attributions);
-  return waiting;
+  return { desired, unwanted, refused };
 }
 
 /** Attributions and transitions handed to the store at a time. */
 const MAX_CALL_ITEMS = 500;
 
-/** Each host goes as far as time and policy allow; every step is stored. */
-async function advance(store: HostStore, lifecycle: LifecycleSettings, nowMs: number): Promise<void> {
-  let steps: HostTransition[] = [];
-  for await (const record of store.list()) {
-    let { state } = record;
-    for (let step = nextTransition(record, lifecycle, nowMs); step !== undefined;) {
-      steps.push(step);
-      state = step.to;
-      step = nextTransition({ ...record, state }, lifecycle, nowMs);
-    }
-    if (steps.length < MAX_CALL_ITEMS) continue;
-    await store.transition(steps);
-    steps = [];
+async function inPortions<T>(items: readonly T[], store: (portion: readonly T[]) => Promise<void>): Promise<void> {
+  for (let start = 0; start < items.length; start += MAX_CALL_ITEMS) {
+    await store(items.slice(start, start + MAX_CALL_ITEMS));
   }
-  await store.transition(steps);
 }
 
 /** Hosts that have an entry now and are not marked as applied. */

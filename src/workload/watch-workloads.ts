@@ -62,14 +62,9 @@ export class WorkloadWatch {
       metadataOnly,
       ...(namespace !== undefined && { namespace }),
       signal,
-      onList: (objects) => {
-        const known = objects.map((object) => read(kind, object)).filter((object) => object !== undefined);
-        index.applyList({ kind, objects: known, atMs: now() });
-      },
-      onEvent: (type, raw) => {
-        const object = read(kind, raw);
-        if (object !== undefined) index.apply({ atMs: now(), type, object });
-      },
+      select: (object) => read(kind, object),
+      onList: (objects) => index.applyList({ kind, objects, atMs: now() }),
+      onEvent: (type, object) => index.apply({ atMs: now(), type, object }),
       onCurrent: (isCurrent) => {
         if (kind === 'Pod') this.#arePodsCurrent = isCurrent;
       },

@@ -157,6 +157,7 @@ describe('watchResource and a real API server', () => {
       resource: CONFIG_MAPS,
       namespace: 'default',
       signal: stop.signal,
+      select: (object) => object,
       onList: (objects) => {
         lists += 1;
         seen.push(...objects.map((object) => object.metadata.name));

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { KubernetesClient } from '../../src/kubernetes/client.js';
 import type { KubernetesError } from '../../src/kubernetes/kubernetes-error.js';
+import type { KubernetesObject } from '../../src/kubernetes/kubernetes-object.js';
 import { watchResource, type WatchOptions } from '../../src/kubernetes/watch.js';
 import { waitUntil } from '../support/wait-until.js';
 import { sendJson, startFakeApiServer, type FakeApiServer } from './fake-api-server.js';
@@ -22,7 +23,7 @@ interface Script {
 
 async function watch(
   { list = listOf('5', 'a'), watch: serve }: Script,
-  options: Partial<WatchOptions> = {},
+  options: Partial<WatchOptions<KubernetesObject>> = {},
 ): Promise<void> {
   let watches = 0;
   server = await startFakeApiServer((request: IncomingMessage, response) => {
@@ -40,6 +41,7 @@ async function watch(
     client,
     resource: PODS,
     signal: stop.signal,
+    select: (object) => object,
     onList: (objects) => seen.push(`LIST ${objects.map((object) => object.metadata.name).join(' ')}`),
     onEvent: (type, object) => seen.push(`${type} ${object.metadata.name}`),
     onCurrent: (isCurrent) => seen.push(isCurrent ? 'current' : 'behind'),
