@@ -1,8 +1,8 @@
 // Writes the files that are made from other files:
-//   deploy/chart/values.yaml, deploy/chart/values.schema.json   from src/config
-//   src/dnstap-ts/generated/                                    from proto/dnstap.proto
+//   deploy/chart/values.yaml, values.schema.json and README.md   from src/config
+//   src/dnstap-ts/generated/                                     from proto/dnstap.proto
 //
-// Usage: node scripts/generate.mjs [--chart DIRECTORY]    with a directory: only the chart's two files, into it
+// Usage: node scripts/generate.mjs [--chart DIRECTORY]    with a directory: only the chart's files, into it
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -33,8 +33,9 @@ async function importSource(entry) {
 }
 
 async function generateChartFiles(directory) {
-  const { chartValuesJsonSchema, formatValuesFile } = await importSource(
-    "export * from './src/config/json-schema.ts'; export * from './src/config/values-file.ts';",
+  const modules = ['json-schema', 'values-file', 'values-reference'];
+  const { chartValuesJsonSchema, formatValuesFile, formatValuesReference } = await importSource(
+    modules.map((name) => `export * from './src/config/${name}.ts';`).join('\n'),
   );
   const schema = chartValuesJsonSchema();
   const options = await prettier.resolveConfig(join(root, 'package.json'));
@@ -43,6 +44,7 @@ async function generateChartFiles(directory) {
   const files = {
     'values.schema.json': JSON.stringify(schema, null, 2),
     'values.yaml': formatValuesFile(schema, heading),
+    'README.md': formatValuesReference(schema, heading),
   };
   for (const [name, text] of Object.entries(files)) {
     const path = join(directory, name);

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { chartValuesSchema } from '../../src/config/chart-values.js';
 import { chartValuesJsonSchema, configurationJsonSchema, type JsonSchema } from '../../src/config/json-schema.js';
 import { formatValuesFile } from '../../src/config/values-file.js';
+import { formatValuesReference } from '../../src/config/values-reference.js';
 import { ROOT, runCommand } from '../support/command.js';
 import { createHelm } from '../support/helm.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
@@ -26,7 +27,7 @@ function valueAt(tree: unknown, path: string): unknown {
 }
 
 describe('values of the chart', () => {
-  it.each(['values.schema.json', 'values.yaml'])('%s is what `npm run generate` writes', async (name) => {
+  it.each(['values.schema.json', 'values.yaml', 'README.md'])('%s is what `npm run generate` writes', async (name) => {
     const { path } = createTemporaryDirectory();
     await runCommand(process.execPath, [`${ROOT}/scripts/generate.mjs`, '--chart', path]);
     expect(readFileSync(join(CHART, name), 'utf8')).toBe(readFileSync(join(path, name), 'utf8'));
@@ -38,6 +39,12 @@ describe('values of the chart', () => {
     expect(leaves.length).toBeGreaterThan(40);
     for (const { path, schema } of leaves) expect([path, valueAt(values, path)]).toEqual([path, schema.default]);
     expect(chartValuesSchema.parse(values)).toEqual(chartValuesSchema.parse({}));
+  });
+
+  it('README.md has a row for every key of the schema', () => {
+    const text = readFileSync(join(CHART, 'README.md'), 'utf8');
+    const named = [...text.matchAll(/^\| `([^`]+)`/gm)].map(([, path]) => path);
+    expect(named).toEqual(leavesOf(chartValuesJsonSchema()).map(({ path }) => path));
   });
 
   it('describes every key', () => {
@@ -89,5 +96,25 @@ describe('formatValuesFile', () => {
     const lines = formatValuesFile({ properties: { a: { description, default: 1 } } }, 'Heading.').split('\n');
     expect(lines.every((line) => line.length <= 103)).toBe(true);
     expect(lines.filter((line) => line.startsWith('# word')).length).toBeGreaterThan(2);
+  });
+});
+
+describe('formatValuesReference', () => {
+  it('says what is allowed in words, and keeps a bar inside its cell', () => {
+    const text = formatValuesReference(
+      {
+        properties: {
+          mode: { enum: ['sidecar', 'collector'], default: 'collector', description: 'this | that' },
+          limits: { properties: { most: { type: 'integer', minimum: 1, maximum: 9, default: 3, description: 'N' } } },
+        },
+      },
+      'A page.',
+    );
+    expect(text.split('\n')).toEqual(
+      expect.arrayContaining([
+        '| `mode` | `"collector"` | `sidecar`, `collector` | this \\| that |',
+        '| `limits.most` | `3` | 1 to 9 | N |',
+      ]),
+    );
   });
 });
