@@ -132,9 +132,12 @@ export async function openStore(configuration: Configuration, log?: Logger): Pro
   }
   const { openRedisStore } = await import('./host/redis-store.js');
   let wasConnected: boolean | undefined;
+  const { password, sentinelPassword, ...settings } = configuration.store;
   return openRedisStore({
+    ...settings,
     url,
-    password: configuration.store.password?.reveal(),
+    password: password?.reveal(),
+    sentinelPassword: sentinelPassword?.reveal(),
     onConnection: ({ connected, err }) => {
       if (connected === wasConnected) return;
       wasConnected = connected;

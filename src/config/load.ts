@@ -88,18 +88,20 @@ export function loadConfiguration(sources: ConfigurationSources): Configuration 
   if (parsed.success && problems.length === 0) return parsed.data;
   for (const issue of parsed.error?.issues ?? []) {
     const entry = given.get(issue.path.slice(0, 2).join('.'));
-    if (entry !== undefined && !problems.some(({ setting }) => setting === entry.setting.path)) {
-      problems.push(problemOf(entry));
-    }
+    if (entry === undefined || problems.some(({ setting }) => setting === entry.setting.path)) continue;
+    problems.push(problemOf(entry, issue));
   }
   throw new ConfigurationError(problems.sort((a, b) => (a.setting < b.setting ? -1 : 1)));
 }
 
-function problemOf({ setting, value, from }: Given): ConfigurationProblem {
+function problemOf(
+  { setting, value, from }: Given,
+  issue: { readonly code?: string; readonly message: string },
+): ConfigurationProblem {
   return {
     setting: setting.path,
     value: setting.secret ? '[redacted]' : JSON.stringify(value),
-    allowed: setting.allowed,
+    allowed: issue.code === 'custom' ? issue.message : setting.allowed,
     from,
   };
 }

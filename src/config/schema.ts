@@ -20,7 +20,8 @@ const meta = (fields: SettingMeta): SettingMeta & Record<string, unknown> => ({ 
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/; // RFC 1123 label
 const DNSTAP_ENDPOINT = /^(?:unix:\/\/)?\/.+$|^tcp:\/\/.+:\d{1,5}$/;
-const STORE_URL = /^(?:embedded:\/\/\/?.+|rediss?:\/\/.+)$/;
+/** Roughly: the store itself reads the rest and says what is wrong. */
+const STORE_URL = /^(?:embedded:\/\/\/?.+|rediss?(?:\+cluster)?:\/\/.+|rediss?\+sentinel:\/\/.+\/.+)$/;
 const HTTP_ADDRESS = /^(?:|.*:\d{1,5})$/;
 
 const domains = z.array(z.string().regex(DOMAIN));
@@ -86,27 +87,88 @@ const replay = z.strictObject({
     ),
 });
 
-const store = z.strictObject({
-  url: z
+const storeFile = (description: string): z.ZodOptional<z.ZodString> =>
+  z
     .string()
-    .regex(STORE_URL)
-    .transform((url) => new Secret(url)) // it may hold a password
+    .min(1)
     .optional()
-    .meta(
-      meta({
-        description: 'where hosts are kept (default: embedded, in the state directory of the user)',
-        flag: 'store',
-        argument: 'URL',
-        allowed: 'embedded:///directory, redis://host:port or rediss://host:port',
-        secret: true,
-      }),
-    ),
-  password: z
+    .meta(meta({ description, argument: 'FILE' }));
+
+const storeSecret = (description: string) =>
+  z
     .string()
     .transform((password) => new Secret(password))
     .optional()
-    .meta(meta({ description: 'password of Redis, if the URL has none', argument: 'PASSWORD', secret: true })),
-});
+    .meta(meta({ description, argument: 'PASSWORD', secret: true }));
+
+const store = z
+  .strictObject({
+    url: z
+      .string()
+      .regex(STORE_URL)
+      .transform((url) => new Secret(url)) // it may hold a password
+      .optional()
+      .meta(
+        meta({
+          description: 'where hosts are kept (default: embedded, in the state directory of the user)',
+          flag: 'store',
+          argument: 'URL',
+          allowed:
+            'embedded:///directory, redis://host:port/database, redis+sentinel://host:port,host:port/name or redis+cluster://host:port,host:port; with TLS rediss',
+          secret: true,
+        }),
+      ),
+    username: z
+      .string()
+      .min(1)
+      .optional()
+      .meta(meta({ description: 'user of the ACL of Redis, if the URL has none', argument: 'NAME' })),
+    password: storeSecret('password of Redis, if the URL has none'),
+    passwordFile: storeFile('file with the password of Redis; read again at every attempt to connect'),
+    sentinelUsername: z
+      .string()
+      .min(1)
+      .optional()
+      .meta(meta({ description: 'user of the sentinels, where they ask for one', argument: 'NAME' })),
+    sentinelPassword: storeSecret('password of the sentinels, where they ask for one'),
+    tlsCaFile: storeFile('PEM file of the authorities that Redis may be certified by (default: those of Node)'),
+    tlsCertFile: storeFile('PEM file of the certificate that Redis asks for'),
+    tlsKeyFile: storeFile('PEM file of the key of that certificate'),
+    tlsServerName: z
+      .string()
+      .regex(DOMAIN)
+      .optional()
+      .meta(meta({ description: 'name in the certificate of Redis, if it is not its address', argument: 'NAME' })),
+  })
+  .superRefine((settings, context) => {
+    // Also called when the URL itself is wrong, and then it is still text.
+    if (settings.url !== undefined && !(settings.url instanceof Secret)) return;
+    for (const [key, message] of contradictions(settings)) context.addIssue({ code: 'custom', path: [key], message });
+  });
+
+/** Settings that would count for nothing, which must not look as if they did. */
+function contradictions(
+  settings: {
+    readonly [key in 'tlsCaFile' | 'tlsCertFile' | 'tlsKeyFile' | 'tlsServerName' | 'passwordFile']?:
+      string | undefined;
+  } & { readonly url?: Secret | undefined; readonly password?: Secret | undefined },
+): readonly (readonly [string, string])[] {
+  const isTls = settings.url?.reveal().startsWith('rediss') === true;
+  const found: (readonly [string, string])[] = [];
+  for (const key of ['tlsCaFile', 'tlsCertFile', 'tlsKeyFile', 'tlsServerName'] as const) {
+    if (settings[key] !== undefined && !isTls) found.push([key, 'only with a store.url that begins with rediss']);
+  }
+  if (settings.tlsKeyFile === undefined && settings.tlsCertFile !== undefined) {
+    found.push(['tlsCertFile', 'only together with store.tlsKeyFile']);
+  }
+  if (settings.tlsCertFile === undefined && settings.tlsKeyFile !== undefined) {
+    found.push(['tlsKeyFile', 'only together with store.tlsCertFile']);
+  }
+  if (settings.passwordFile !== undefined && settings.password !== undefined) {
+    found.push(['passwordFile', 'not together with store.password']);
+  }
+  return found;
+}
 
 const observation = z.strictObject({
   clusterDomain: z

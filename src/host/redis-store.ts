@@ -1,4 +1,4 @@
-import { Redis, type ChainableCommander } from 'ioredis';
+import type { ChainableCommander } from 'ioredis';
 import type { Hostname } from '../dns/hostname.js';
 import { EVIDENCE_SLOT_MS, type Observation } from '../observation/observation.js';
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
@@ -6,52 +6,21 @@ import { pendingField, readEvidence, workloadField, type EvidenceRow } from './e
 import { DAY_MS, toRecord, type HostCore } from './host-core.js';
 import type { HostRecord, Transition } from './host-record.js';
 import type { EvidenceAttribution, HostStore, HostTransition, RecordBatch } from './host-store.js';
-import { HostStoreError } from './host-store-error.js';
 import { BATCH_TTL_SECONDS, batchKey, hostKey, indexKey, rejectionsKey, shardOf, SHARDS } from './keys.js';
 import { ATTRIBUTE } from './lua/attribute.js';
 import { RECORD } from './lua/record.js';
 import { REJECT } from './lua/reject.js';
 import { TRANSITION } from './lua/transition.js';
+import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
 
-const CONNECT_TIMEOUT_MS = 5_000;
-/** A server that hangs and does not close its connection would otherwise hold a command for ever. */
-const COMMAND_TIMEOUT_MS = 5_000;
-const MAX_RECONNECT_DELAY_MS = 2_000;
 const PAGE_HOSTS = 500;
-const CLOSE_TIMEOUT_MS = 1_000;
-
-export interface RedisStoreOptions {
-  /** `redis://` or `rediss://`; may hold user and password. */
-  readonly url: string;
-  readonly password?: string | undefined;
-  /** Told of each change of the connection, for logs and metrics. */
-  readonly onConnection?: (event: { readonly connected: boolean; readonly err?: Error }) => void;
-}
 
 /**
  * Opens a store in Redis (6.2 or newer). Returns at once: while Redis is away, calls fail with HOST_STORE_UNAVAILABLE and
  * the connection is tried again for ever.
  */
-export function openRedisStore(options: RedisStoreOptions): HostStore {
-  const client = new Redis(options.url, {
-    ...(options.password === undefined ? {} : { password: options.password }),
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    // The offline queue has no bound. Observations wait in the collector's table, where they merge.
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    retryStrategy: (attempt) =>
-      Math.min(50 * 2 ** Math.min(attempt, 10), MAX_RECONNECT_DELAY_MS) * (0.5 + Math.random() / 2),
-  });
-  // Until the first attempt has succeeded or failed, calls wait for it: a command that runs once needs no loop around it.
-  const firstAttempt = new Promise<void>((resolve) => {
-    client.once('ready', resolve);
-    client.once('error', () => resolve());
-  });
-  client.on('ready', () => options.onConnection?.({ connected: true }));
-  client.on('error', (err: Error) => options.onConnection?.({ connected: false, err }));
-  return new RedisStore(client, firstAttempt);
+export function openRedisStore(options: RedisConnectionOptions): HostStore {
+  return new RedisStore(new RedisConnection(options));
 }
 
 interface Scripts {
@@ -61,13 +30,14 @@ interface Scripts {
   transitionHost(keys: number, ...args: (string | number)[]): ChainableCommander;
 }
 
-class RedisStore implements HostStore {
-  readonly #client: Redis;
-  readonly #firstAttempt: Promise<void>;
+type Scripted = ChainableCommander & Scripts;
 
-  constructor(client: Redis, firstAttempt: Promise<void>) {
-    this.#client = client;
-    this.#firstAttempt = firstAttempt;
+class RedisStore implements HostStore {
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+    const { client } = connection;
     client.defineCommand('recordObservations', { lua: RECORD });
     client.defineCommand('countRejections', { lua: REJECT });
     client.defineCommand('attributeEvidence', { lua: ATTRIBUTE });
@@ -76,15 +46,15 @@ class RedisStore implements HostStore {
 
   async record({ source, sequence, observations, rejections }: RecordBatch): Promise<void> {
     const shards = groupByShard(observations);
-    await this.#run((pipeline) => {
+    await this.#run((of) => {
       for (const [shard, group] of shards) {
         const keys = [batchKey(shard, source), indexKey(shard), ...group.map(({ hostname }) => hostKey(hostname))];
-        pipeline.recordObservations(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, ...group.flatMap(toArguments));
+        of(shard).recordObservations(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, ...group.flatMap(toArguments));
       }
       if (rejections.length === 0) return;
       const counts = rejections.flatMap(({ reason, responses, examples }) => [reason, responses, examples.join(' ')]);
       // A key of its own: the same sequence is recorded for hosts and for rejections.
-      pipeline.countRejections(
+      of(0).countRejections(
         2,
         batchKey(0, `${source}:rejections`),
         rejectionsKey(),
@@ -111,8 +81,8 @@ class RedisStore implements HostStore {
 
   async *#listShard(shard: number): AsyncGenerator<HostRecord> {
     for (let after = '-'; ;) {
-      const names = await this.#call(() =>
-        this.#client.zrange(indexKey(shard), after, '+', 'BYLEX', 'LIMIT', 0, PAGE_HOSTS),
+      const names = await this.#connection.call(() =>
+        this.#connection.client.zrange(indexKey(shard), after, '+', 'BYLEX', 'LIMIT', 0, PAGE_HOSTS),
       );
       const hashes = await this.#hashes(names);
       for (const [index, name] of names.entries()) {
@@ -131,24 +101,29 @@ class RedisStore implements HostStore {
   }
 
   async attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
-    await this.#run((pipeline) => {
+    await this.#run((of) => {
       for (const { hostname, evidence, workload, attribution } of attributions) {
-        pipeline.attributeEvidence(1, hostKey(hostname), pendingField(evidence), workloadField(workload, attribution));
+        of(shardOf(hostname)).attributeEvidence(
+          1,
+          hostKey(hostname),
+          pendingField(evidence),
+          workloadField(workload, attribution),
+        );
       }
     });
   }
 
   async transition(transitions: readonly HostTransition[]): Promise<void> {
-    await this.#run((pipeline) => {
+    await this.#run((of) => {
       for (const { hostname, from, to, reason, atMs } of transitions) {
         const line = JSON.stringify({ state: to, reason, atMs } satisfies Transition);
-        pipeline.transitionHost(1, hostKey(hostname), from, to, line);
+        of(shardOf(hostname)).transitionHost(1, hostKey(hostname), from, to, line);
       }
     });
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {
-    const hash = await this.#call(() => this.#client.hgetall(rejectionsKey()));
+    const hash = await this.#connection.call(() => this.#connection.client.hgetall(rejectionsKey()));
     return Object.keys(hash)
       .filter((field) => !field.includes('|'))
       .sort()
@@ -159,48 +134,21 @@ class RedisStore implements HostStore {
       }));
   }
 
-  async close(): Promise<void> {
-    // ioredis neither rejects nor resolves what is queued when it is told to disconnect while it reconnects.
-    const quit = this.#client.quit().catch(() => undefined);
-    await Promise.race([quit, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
-    this.#client.disconnect();
+  close(): Promise<void> {
+    return this.#connection.close();
   }
 
+  /** The hashes of hosts of one shard. */
   async #hashes(names: readonly string[]): Promise<readonly Record<string, string>[]> {
-    if (names.length === 0) return [];
-    const pipeline = this.#client.pipeline();
-    for (const name of names) pipeline.hgetall(hostKey(name));
-    const replies = await this.#call(() => pipeline.exec());
-    return (replies ?? []).map(([err, hash]) => {
-      if (err !== null) throw unavailable(err);
-      return hash as Record<string, string>; // HGETALL's reply
+    const replies = await this.#connection.pipeline((of) => {
+      for (const name of names) of(shardOf(name)).hgetall(hostKey(name));
     });
+    return replies as Record<string, string>[]; // HGETALL's replies
   }
 
-  /** Sends scripts in one round trip. A pipeline does not reject when Redis is away: each reply is looked at. */
-  async #run(fill: (pipeline: Scripts) => void): Promise<void> {
-    const pipeline = this.#client.pipeline();
-    fill(pipeline as ChainableCommander & Scripts); // defineCommand in the constructor added them
-    if (pipeline.length === 0) return;
-    const replies = await this.#call(() => pipeline.exec());
-    const failed = replies?.find(([err]) => err !== null)?.[0];
-    if (failed !== undefined && failed !== null) throw unavailable(failed);
+  async #run(fill: (of: (shard: number) => Scripts) => void): Promise<void> {
+    await this.#connection.pipeline((of) => fill((shard) => of(shard) as Scripted)); // see the constructor
   }
-
-  async #call<T>(command: () => Promise<T>): Promise<T> {
-    await this.#firstAttempt;
-    try {
-      return await command();
-    } catch (err) {
-      throw unavailable(err);
-    }
-  }
-}
-
-function unavailable(cause: unknown): HostStoreError {
-  return cause instanceof HostStoreError
-    ? cause
-    : new HostStoreError('HOST_STORE_UNAVAILABLE', 'Redis call failed', { cause });
 }
 
 function groupByShard(observations: readonly Observation[]): ReadonlyMap<number, Observation[]> {

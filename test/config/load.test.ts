@@ -50,6 +50,16 @@ describe('loadConfiguration', () => {
     expect(observation.searchDomains).toEqual(['corp.example', 'lab.example']);
   });
 
+  it.each([
+    ['a certificate file without TLS', { store: 'redis://x', 'store-tls-ca-file': '/ca.pem' }, 'store.tlsCaFile'],
+    ['a certificate without its key', { store: 'rediss://x', 'store-tls-cert-file': '/c' }, 'store.tlsCertFile'],
+    ['a key without its certificate', { store: 'rediss://x', 'store-tls-key-file': '/k' }, 'store.tlsKeyFile'],
+    ['two passwords', { 'store-password': 'a', 'store-password-file': '/p' }, 'store.passwordFile'],
+    ['sentinels without the name of the master', { store: 'redis+sentinel://a:1,b:2' }, 'store.url'],
+  ])('refuses %s', (_, flags, setting) => {
+    expect(problemsOf({ flags }).map((problem) => problem.setting)).toEqual([setting]);
+  });
+
   it('reports every problem at once: setting, value, what is allowed, where it came from', () => {
     const file = fileOf('host:\n  policy: learning\nreconcile:\n  intervallMs: 5\n');
     const problems = problemsOf({
