@@ -107,6 +107,15 @@ describe('DnstapView', () => {
     expect(slice(view.identityStart, view.identityLength)).toBe('6e31');
   });
 
+  it('shows a FORWARDER_RESPONSE of CoreDNS 1.14.2, whose addresses have 16 and 4 octets', () => {
+    const queryAddress = Buffer.from('00000000000000000000ffff0af40109', 'hex');
+    const message = { type: 8, socketFamily: 1, queryAddress, responseAddress: Buffer.from([192, 0, 2, 53]) };
+    expect(scan(encodeDnstap({ type: 1, message }))).toBe(true);
+    const at = (start: number, length: number) => formatAddress(view.buffer.subarray(start, start + length));
+    expect(at(view.queryAddressStart, view.queryAddressLength)).toBe('10.244.1.9');
+    expect(at(view.responseAddressStart, view.responseAddressLength)).toBe('192.0.2.53');
+  });
+
   it('forgets the previous frame', () => {
     scan(CLIENT_RESPONSE);
     expect(scan(Buffer.from('7801', 'hex'))).toBe(true);

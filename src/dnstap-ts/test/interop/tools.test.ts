@@ -13,9 +13,10 @@ import { waitUntil } from '../../../../test/support/wait-until.js';
 import { encodeDnstap, MessageType, readFrameStreamFile, Sender } from '../../src/index.js';
 import type { DnstapJson } from '../../src/message-json.js';
 import { dnstapArbitrary } from '../support/arbitraries.js';
-import { CLIENT_QUERY, CLIENT_RESPONSE } from '../support/frames.js';
+import { CLIENT_QUERY, CLIENT_RESPONSE, READY, START } from '../support/frames.js';
 import { readFieldsWithGolang, withoutText } from './golang-dnstap.js';
 import { startTap, writeCapture } from './tap.js';
+import { startWire } from './wire.js';
 
 const DNSTAP_TS = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -200,9 +201,15 @@ describe('our receiver', () => {
     const file = directory.file('ours.fstrm');
     await writeCapture(file, FRAMES);
     const tap = await startTap(kind);
-    await run({ address: tap.address, file });
+    const wire = kind === 'unix' ? await startWire(tap.address) : undefined;
+    await run({ address: wire?.address ?? tap.address, file });
+    const chunks = wire?.connections[0] ?? [];
     await waitUntil(() => tap.closed.length > 0 && tap.frames.length === FRAMES.length);
     expect(tap.frames.map((frame) => frame.toString('hex'))).toEqual(HEX);
     expect(tap.closed.map(({ error }) => error)).toEqual([undefined]);
+    if (kind !== 'unix') return;
+    // READY, and after our ACCEPT one write with START and frames, far longer than those of CoreDNS.
+    expect(chunks.slice(0, 2).map((chunk) => chunk.toString('hex', 0, START.length / 2))).toEqual([READY, START]);
+    expect(Math.max(...chunks.map(({ length }) => length))).toBeGreaterThan(32 * 1024);
   });
 });
