@@ -2,6 +2,13 @@
 export const SERVICE_ENTRY_API_VERSIONS = ['networking.istio.io/v1', 'networking.istio.io/v1beta1'] as const;
 export type ServiceEntryApiVersion = (typeof SERVICE_ENTRY_API_VERSIONS)[number];
 
+export const SERVICE_ENTRY_GROUP = 'networking.istio.io';
+/** API versions of a ServiceEntry that some supported Istio takes. */
+export const SERVED_API_VERSIONS: readonly string[] = [
+  ...SERVICE_ENTRY_API_VERSIONS,
+  `${SERVICE_ENTRY_GROUP}/v1alpha3`,
+];
+
 /** One `spec.ports[]` item. */
 export interface ServiceEntryPort {
   readonly name: string;

@@ -1,7 +1,7 @@
 import { isOwned, otherSpecManagers } from '../istio/ownership.js';
 import type { MeshObjects } from '../istio/mesh-objects.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
-import { validateServiceEntry } from '../istio/validate-service-entry.js';
+import { validateServiceEntry } from '../istio/validation/validate-service-entry.js';
 import { type Coverage, ForeignEntries, normalizeHost } from './coverage.js';
 import { entryDifference } from './entry-difference.js';
 import type {
@@ -112,9 +112,8 @@ class PlanDraft {
     if (this.#wanted.has(keyOf(entry)) || this.#wantedHosts.has(hostKey)) return this.#skip('duplicate', entry, []);
     this.#wanted.add(keyOf(entry));
     this.#wantedHosts.add(hostKey);
-    const { errors, warnings } = validateServiceEntry(entry);
     // A warning counts as much: each says that the entry would not do what it seems to do.
-    const findings = [...errors, ...warnings].map((finding) => finding.code);
+    const findings = validateServiceEntry(entry).map((finding) => finding.code);
     if (findings.length > 0) return this.#skip('invalid', entry, findings);
     if (this.#input.namespaces?.has(entry.metadata.namespace) === false) {
       return this.#skip('namespace-missing', entry, []);

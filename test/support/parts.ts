@@ -12,6 +12,7 @@ export type PartName =
   | 'helm'
   | 'istio-crds'
   | 'istio-crds-1.22'
+  | 'istioctl'
   | 'kube-apiserver'
   | 'kube-controller-manager'
   | 'kubectl';
