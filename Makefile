@@ -7,10 +7,10 @@ OUT := out
 MODULES := node_modules/.package-lock.json
 PROGRAM := dist/.built
 
-.PHONY: help run demo test check bench build docker install uninstall clean
+.PHONY: help run demo test test-cluster check bench build docker install uninstall clean
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 run: $(PROGRAM) ## listen for CoreDNS on out/dnstap.sock, keep hosts in out/store, write YAML to out/service-entries
 	@mkdir -p $(OUT)
@@ -29,6 +29,15 @@ test: ## set everything up and run every test
 	scripts/parts
 	npm run check
 	npm test
+
+test-cluster: ## install into a whole one-node Kubernetes with real pods, and remove again (Linux, root)
+	scripts/setup --test
+	scripts/setup --cluster
+	$(MAKE) $(PROGRAM)
+	scripts/parts etcd coredns coredns-1.11 kube-apiserver kube-controller-manager kubectl helm istio-crds
+	scripts/parts --cluster
+	scripts/images
+	npm run test:cluster
 
 check: $(PROGRAM) ## formatting, lint, types, unused code, package, folders
 	npm run check

@@ -17,6 +17,8 @@ export interface KubeApiserverOptions {
    * kube-controller-manager can make pods.
    */
   readonly serviceAccounts?: boolean;
+  /** Address to listen on; another one than 127.0.0.1 for a cluster with nodes, whose pods find it at the Service `kubernetes`. */
+  readonly host?: string;
 }
 
 /** A Kubernetes API server that runs, with its etcd. */
@@ -38,6 +40,8 @@ export interface KubeApiserver extends Part {
 /** The range of the cluster's Services. */
 export const SERVICE_CIDR = '10.96.0.0/16';
 
+const LOOPBACK = '127.0.0.1';
+
 interface Credentials {
   readonly token: string;
   readonly tokensFile: string;
@@ -50,13 +54,14 @@ export async function startKubeApiserver(options: KubeApiserverOptions = {}): Pr
   const directory = createTemporaryDirectory();
   const etcd = await startEtcd();
   const port = await freePort();
-  const url = `https://127.0.0.1:${port}`;
+  const { host = LOOPBACK } = options;
+  const url = `https://${host}:${port}`;
   const credentials = writeCredentials(directory);
   const process = await startPart({
     name: 'kube-apiserver',
     command: await partPath('kube-apiserver'),
     args: [
-      ...serverArguments(directory, port, credentials),
+      ...serverArguments({ directory, host, port, credentials }),
       `--etcd-servers=${etcd.url}`,
       ...(options.serviceAccounts === true ? [] : ['--disable-admission-plugins=ServiceAccount']),
     ],
@@ -90,18 +95,24 @@ export async function startKubeApiserver(options: KubeApiserverOptions = {}): Pr
   return server;
 }
 
-function serverArguments(
-  directory: TemporaryDirectory,
-  port: number,
-  { tokensFile, privateKeyFile, publicKeyFile }: Credentials,
-): readonly string[] {
+interface ServerOptions {
+  readonly directory: TemporaryDirectory;
+  readonly host: string;
+  readonly port: number;
+  readonly credentials: Credentials;
+}
+
+function serverArguments({ directory, host, port, credentials }: ServerOptions): readonly string[] {
+  const { tokensFile, privateKeyFile, publicKeyFile } = credentials;
   return [
-    '--bind-address=127.0.0.1',
+    `--bind-address=${host}`,
     `--secure-port=${port}`,
     // It makes its own certificate there; a loopback address can be no endpoint of the Service `kubernetes`.
     `--cert-dir=${directory.file('certificates')}`,
-    '--advertise-address=127.0.0.1',
-    '--endpoint-reconciler-type=none',
+    `--advertise-address=${host}`,
+    ...(host === LOOPBACK ? ['--endpoint-reconciler-type=none'] : []),
+    '--allow-privileged=true',
+    '--kubelet-preferred-address-types=InternalIP',
     `--service-cluster-ip-range=${SERVICE_CIDR}`,
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${publicKeyFile}`,

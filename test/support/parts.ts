@@ -3,8 +3,13 @@ import { TestSupportError } from './test-support-error.js';
 
 /** What scripts/parts builds; their versions are in test/parts. */
 export type PartName =
+  | 'cni-bridge'
+  | 'cni-host-local'
+  | 'containerd'
+  | 'containerd-shim-runc-v2'
   | 'coredns'
   | 'coredns-1.11'
+  | 'ctr'
   | 'dnstap'
   | 'etcd'
   | 'golang-dnstap-bench'
@@ -15,7 +20,10 @@ export type PartName =
   | 'istioctl'
   | 'kube-apiserver'
   | 'kube-controller-manager'
-  | 'kubectl';
+  | 'kube-proxy'
+  | 'kube-scheduler'
+  | 'kubectl'
+  | 'kubelet';
 
 /** A cold build of one part takes up to three minutes on two cores. */
 const BUILD_TIMEOUT_MS = 15 * 60_000;

@@ -92,10 +92,12 @@ export interface SmallInternet extends CoreDns {
   readonly address: string;
 }
 
-/** Starts a CoreDNS that serves the records above on a free loopback port, by UDP and TCP. */
-export async function startSmallInternet(): Promise<SmallInternet> {
-  const host = '127.0.0.1';
-  const port = await freePort();
+/** Starts a CoreDNS that serves the records above, by UDP and TCP, on a free loopback port unless told. */
+export async function startSmallInternet(at?: {
+  readonly host: string;
+  readonly port: number;
+}): Promise<SmallInternet> {
+  const { host, port } = at ?? { host: '127.0.0.1', port: await freePort() };
   const coredns = await startCoreDns({
     name: 'small-internet',
     corefile: corefile(host, port),
