@@ -5,24 +5,71 @@ import type { Observation } from '../observation/observation.js';
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
 import { admitBatch, EMPTY_WINDOW, type BatchWindow } from './batch-window.js';
 import { pendingField, readEvidence, workloadField, type EvidenceRow } from './evidence-fields.js';
-import { applyTransition, mergeCore, mergeUsage, slotOf, toRecord, usageOf, type HostCore } from './host-core.js';
+import {
+  addBoundedInterval,
+  BLIND_REASONS,
+  type BlindReason,
+  type BlindWindow,
+  type Interval,
+} from './blind-window.js';
+import {
+  applyDecision,
+  applyFlag,
+  applyPort,
+  applyTransition,
+  mergeCore,
+  mergeUsage,
+  proposedCore,
+  slotOf,
+  toRecord,
+  usageOf,
+  type HostCore,
+} from './host-core.js';
 import type { HostRecord, Usage } from './host-record.js';
-import type { EvidenceAttribution, HostStore, HostTransition, RecordBatch } from './host-store.js';
+import type { HostRule } from './host-rule.js';
+import { formatRule, readRules } from './host-rule.js';
+import type {
+  EvidenceAttribution,
+  FlagChange,
+  HostDecision,
+  HostStore,
+  HostTransition,
+  PortEvidence,
+  RecordBatch,
+  StoredRules,
+  StoreStatistics,
+  WildcardProposal,
+} from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
 import { mergeExamples } from './rejection-examples.js';
+import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 /**
  * Keys of the LevelDB database, in its byte order. `!` separates; it is in no name.
  *
  * ```
  *   batch!<source>               BatchWindow
+ *   blind!<source>!<reason>      [[from, until], …]
  *   evidence!<hostname>!<field>  [firstSeenMs, lastSeenMs, lookups]   (see evidence-fields.ts)
  *   host!<hostname>              StoredHost
  *   reject!<reason>              RejectionCount
+ *   rules                        StoredRuleText
  *   schema                       SCHEMA
+ *   source!<source>              StoredSource
  * ```
  */
-const SCHEMA = 1;
+const SCHEMA = 2;
+
+interface StoredSource {
+  readonly report?: SourceReport;
+  readonly batches: number;
+  readonly highestSequence: number;
+}
+
+interface StoredRuleText {
+  readonly version: number;
+  readonly rules: readonly string[];
+}
 
 interface StoredHost {
   readonly core: HostCore;
@@ -84,6 +131,7 @@ class EmbeddedStore implements HostStore {
       const window = admitBatch((await edit.get<BatchWindow>(key)) ?? EMPTY_WINDOW, batch.sequence);
       if (window === undefined) return;
       edit.put(key, window);
+      await recordSource(edit, batch);
       await edit.load(batch.observations.map(({ hostname }) => `host!${hostname}`));
       const keys = batch.observations.map((observation) => evidenceKey(observation, edit));
       await edit.load(keys);
@@ -138,14 +186,100 @@ class EmbeddedStore implements HostStore {
   }
 
   transition(transitions: readonly HostTransition[]): Promise<void> {
+    return this.#editHosts(transitions, applyTransition);
+  }
+
+  setFlags(changes: readonly FlagChange[]): Promise<void> {
+    return this.#editHosts(changes, applyFlag);
+  }
+
+  notePorts(ports: readonly PortEvidence[]): Promise<void> {
+    return this.#editHosts(ports, applyPort);
+  }
+
+  propose(proposals: readonly WildcardProposal[]): Promise<void> {
     return this.#exclusive(async (edit) => {
-      for (const transition of transitions) {
-        const key = `host!${transition.hostname}`;
-        const stored = await edit.get<StoredHost>(key);
-        const core = stored === undefined ? undefined : applyTransition(stored.core, transition);
-        if (core !== undefined) edit.put(key, { ...stored, core });
+      for (const proposal of proposals) {
+        const key = `host!${proposal.hostname}`;
+        if ((await edit.get(key)) === undefined) edit.put(key, { core: proposedCore(proposal), pending: 0 });
       }
     });
+  }
+
+  async decide(decision: HostDecision): Promise<HostRecord | undefined> {
+    const { hostname, atMs } = decision;
+    const key = `host!${hostname}`;
+    await this.#exclusive(async (edit) => {
+      const known = await edit.get<StoredHost>(key);
+      if (known === undefined && !hostname.startsWith('*.')) return;
+      const { core, pending } = known ?? { core: proposedCore({ reason: 'person', atMs }), pending: 0 };
+      const decided = applyDecision(core, decision);
+      if (decided !== undefined) edit.put(key, { core: decided, pending } satisfies StoredHost);
+    });
+    return this.get(hostname);
+  }
+
+  reportSource(report: SourceReport): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      const key = `source!${report.source}`;
+      const known = await edit.get<StoredSource>(key);
+      if (known?.report === undefined) {
+        for (const source of expiredSources(await this.sources(), report.untilMs)) {
+          edit.delete(`source!${source}`);
+          for (const reason of Object.keys(BLIND_REASONS)) edit.delete(`blind!${source}!${reason}`);
+        }
+      }
+      const { batches = 0, highestSequence = 0 } = known ?? {};
+      edit.put(key, { report: mergeReports(known?.report, report), batches, highestSequence } satisfies StoredSource);
+    });
+  }
+
+  async sources(): Promise<readonly SourceStatus[]> {
+    const entries = await this.#level.iterator({ gte: 'source!', lt: 'source"' }).all();
+    return entries.map(([key, value]) => toSourceStatus(key.slice('source!'.length), value as StoredSource)); // see the table
+  }
+
+  recordBlindWindow({ source, reason, fromMs, untilMs }: BlindWindow): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      const key = `blind!${source}!${reason}`;
+      const known = (await edit.get<readonly Interval[]>(key)) ?? [];
+      edit.put(key, addBoundedInterval(known, [fromMs, untilMs]));
+    });
+  }
+
+  async blindWindows(): Promise<readonly BlindWindow[]> {
+    const entries = await this.#level.iterator({ gte: 'blind!', lt: 'blind"' }).all();
+    return entries.flatMap(([key, value]) => {
+      const split = key.lastIndexOf('!');
+      const source = key.slice('blind!'.length, split);
+      const reason = key.slice(split + 1) as BlindReason; // written by recordBlindWindow() only
+      return (value as readonly Interval[]).map(([fromMs, untilMs]) => ({ source, reason, fromMs, untilMs }));
+    });
+  }
+
+  async rules(): Promise<StoredRules> {
+    return readRules((await this.#level.get('rules')) as StoredRuleText | undefined); // written by setRules() only
+  }
+
+  async setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
+    let isSet = false;
+    await this.#exclusive(async (edit) => {
+      const known = await edit.get<StoredRuleText>('rules');
+      isSet = (known?.version ?? 0) === version;
+      if (isSet) edit.put('rules', { version: version + 1, rules: rules.map(formatRule) } satisfies StoredRuleText);
+    });
+    return isSet;
+  }
+
+  async statistics(): Promise<StoreStatistics> {
+    const startMs = performance.now();
+    let hosts = 0;
+    try {
+      for await (const _ of this.#level.keys({ gte: 'host!', lt: 'host"' })) hosts++;
+    } catch (err) {
+      throw unavailable(err);
+    }
+    return { kind: 'embedded', schema: SCHEMA, hosts, latencyMs: performance.now() - startMs };
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {
@@ -158,6 +292,20 @@ class EmbeddedStore implements HostStore {
     await this.#level.close();
   }
 
+  #editHosts<C extends { readonly hostname: Hostname }>(
+    changes: readonly C[],
+    apply: (core: HostCore, change: C) => HostCore | undefined,
+  ): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      await edit.load(changes.map(({ hostname }) => `host!${hostname}`));
+      for (const change of changes) {
+        const stored = edit.peekHost(change.hostname);
+        const core = stored === undefined ? undefined : apply(stored.core, change);
+        if (core !== undefined) edit.put(`host!${change.hostname}`, { ...stored, core });
+      }
+    });
+  }
+
   #exclusive(change: (edit: Edit) => Promise<void>): Promise<void> {
     const run = this.#last.then(async () => {
       const edit = new Edit(this.#level);
@@ -166,11 +314,15 @@ class EmbeddedStore implements HostStore {
     });
     this.#last = run.catch(() => undefined); // the caller has the error; the next change must still run
     return run.catch((err: unknown) => {
-      throw err instanceof HostStoreError
-        ? err
-        : new HostStoreError('HOST_STORE_UNAVAILABLE', 'embedded store failed', { cause: err });
+      throw unavailable(err);
     });
   }
+}
+
+function unavailable(err: unknown): HostStoreError {
+  return err instanceof HostStoreError
+    ? err
+    : new HostStoreError('HOST_STORE_UNAVAILABLE', 'embedded store failed', { cause: err });
 }
 
 /** Reads through to the database, keeps writes, and commits them in one durable batch. */
@@ -247,6 +399,16 @@ async function addUsage(edit: Edit, key: string, more: Usage): Promise<void> {
   const known = await edit.get<StoredUsage>(key);
   const { firstSeenMs, lastSeenMs, lookups } = mergeUsage(known === undefined ? undefined : toUsage(known), more);
   edit.put(key, [firstSeenMs, lastSeenMs, lookups] satisfies StoredUsage);
+}
+
+async function recordSource(edit: Edit, { source, sequence }: RecordBatch): Promise<void> {
+  const key = `source!${source}`;
+  const known = await edit.get<StoredSource>(key);
+  edit.put(key, {
+    ...known,
+    batches: (known?.batches ?? 0) + 1,
+    highestSequence: Math.max(known?.highestSequence ?? 0, sequence),
+  } satisfies StoredSource);
 }
 
 async function recordRejection(edit: Edit, { reason, responses, examples }: RejectionCount): Promise<void> {

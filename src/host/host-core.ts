@@ -1,7 +1,14 @@
 import type { Hostname } from '../dns/hostname.js';
 import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation } from '../observation/observation.js';
 import {
+  MAX_DAYS,
+  MAX_DECISIONS,
+  MAX_PORTS,
   MAX_TRANSITIONS,
+  type DailyLookups,
+  type Decision,
+  type HostFlag,
+  type HostPort,
   type HostRecord,
   type HostState,
   type PendingEvidence,
@@ -9,7 +16,7 @@ import {
   type Usage,
   type WorkloadEvidence,
 } from './host-record.js';
-import type { HostTransition } from './host-store.js';
+import type { FlagChange, HostDecision, HostTransition, WildcardProposal } from './host-store.js';
 import { FIRST_REASON } from './lifecycle.js';
 
 /** What is stored of a host apart from its evidence. */
@@ -19,28 +26,56 @@ export interface HostCore extends Usage {
   readonly ttlSeconds: { readonly min: number; readonly max: number };
   /** The chain seen last, and when. */
   readonly cnames: { readonly atMs: number; readonly chain: readonly string[] };
-  /** All but the first, which follows from `firstSeenMs`. */
+  /** Newest first. */
+  readonly days: readonly DailyLookups[];
+  /** Why the host is known, where no positive answer is the reason. */
+  readonly first?: { readonly state: HostState; readonly reason: string };
+  /** All but the first, which follows from `first` and `firstSeenMs`. */
   readonly transitions: readonly Transition[];
+  readonly flags: readonly HostFlag[];
+  readonly ports: readonly HostPort[];
+  readonly decisions: readonly Decision[];
+  readonly children: readonly string[];
 }
 
 /** Pending rows of a host beyond which evidence is kept a day at a time, and then no longer by client. */
 export const MAX_PENDING = 256;
 export const DAY_MS = 86_400_000;
 
+/** A host that nothing was observed of. */
+export function emptyCore(atMs: number, first?: HostCore['first']): HostCore {
+  return {
+    firstSeenMs: atMs,
+    lastSeenMs: atMs,
+    lookups: 0,
+    addresses: {},
+    ttlSeconds: { min: 0, max: 0 },
+    cnames: { atMs: 0, chain: [] },
+    days: [],
+    ...(first === undefined ? {} : { first }),
+    transitions: [],
+    flags: [],
+    ports: [],
+    decisions: [],
+    children: [],
+  };
+}
+
 /** Merges an observation; any order and grouping of observations gives the same core. */
 export function mergeCore(core: HostCore | undefined, observation: Observation): HostCore {
   const { lastObservedAtMs } = observation;
-  const usage = mergeUsage(core, usageOf(observation));
+  const known = core ?? emptyCore(observation.firstObservedAtMs);
   const ttlSeconds = {
     min: Math.min(core?.ttlSeconds.min ?? Infinity, observation.ttlSeconds.min),
-    max: Math.max(core?.ttlSeconds.max ?? 0, observation.ttlSeconds.max),
+    max: Math.max(known.ttlSeconds.max, observation.ttlSeconds.max),
   };
   return {
-    ...usage,
-    addresses: mergeAddresses(core?.addresses ?? {}, observation),
+    ...known,
+    ...mergeUsage(core, usageOf(observation)),
+    addresses: mergeAddresses(known.addresses, observation),
     ttlSeconds,
     cnames: latestChain(core?.cnames, { atMs: lastObservedAtMs, chain: observation.cnames }),
-    transitions: core?.transitions ?? [],
+    days: mergeDays(known.days, { dayMs: dayOf(observation.firstObservedAtMs), lookups: observation.lookups }),
   };
 }
 
@@ -77,21 +112,98 @@ function latestChain(known: HostCore['cnames'] | undefined, more: HostCore['cnam
   return more.atMs === known.atMs && isFirstInOrder ? more : known;
 }
 
+export function dayOf(atMs: number): number {
+  return Math.floor(atMs / DAY_MS) * DAY_MS;
+}
+
+function mergeDays(known: readonly DailyLookups[], more: DailyLookups): readonly DailyLookups[] {
+  const [newest] = known;
+  if (newest?.dayMs === more.dayMs) {
+    return [{ dayMs: more.dayMs, lookups: newest.lookups + more.lookups }, ...known.slice(1)];
+  }
+  const lookups = known.find(({ dayMs }) => dayMs === more.dayMs)?.lookups ?? 0;
+  const others = known.filter(({ dayMs }) => dayMs !== more.dayMs);
+  return [...others, { dayMs: more.dayMs, lookups: lookups + more.lookups }]
+    .sort((a, b) => b.dayMs - a.dayMs)
+    .slice(0, MAX_DAYS);
+}
+
 /** Start of the slot that an observation's evidence goes to. */
 export function slotOf(observation: Observation, pendingRows: number): number {
   const width = pendingRows < MAX_PENDING ? EVIDENCE_SLOT_MS : DAY_MS;
   return Math.floor(observation.firstObservedAtMs / width) * width;
 }
 
-export function stateOf(core: HostCore): HostState {
-  return core.transitions.at(-1)?.state ?? 'candidate';
+export function stateOf(core: Pick<HostCore, 'first' | 'transitions'>): HostState {
+  return core.transitions.at(-1)?.state ?? core.first?.state ?? 'candidate';
 }
 
 /** The core after a transition; undefined when the host is no longer in the state it starts from. */
 export function applyTransition(core: HostCore, { from, to, reason, atMs }: HostTransition): HostCore | undefined {
   if (stateOf(core) !== from) return undefined;
-  const transitions = [...core.transitions, { state: to, reason, atMs }].slice(1 - MAX_TRANSITIONS);
-  return { ...core, transitions };
+  return { ...core, transitions: addTransition(core.transitions, { state: to, reason, atMs }) };
+}
+
+function addTransition(transitions: readonly Transition[], more: Transition): readonly Transition[] {
+  return [...transitions, more].slice(1 - MAX_TRANSITIONS);
+}
+
+/** The core after a decision; undefined when the decision is there already. */
+export function applyDecision(core: HostCore, { kind, by, why, atMs }: HostDecision): HostCore | undefined {
+  const decision: Decision = { kind, by, why, atMs };
+  const key = JSON.stringify(decision);
+  if (core.decisions.some((known) => JSON.stringify(known) === key)) return undefined;
+  const isLatest = core.decisions.every((known) => known.kind === 'note' || known.atMs <= atMs);
+  const decisions = [...core.decisions, decision]
+    .sort((a, b) => a.atMs - b.atMs || compare(JSON.stringify(a), JSON.stringify(b)))
+    .slice(-MAX_DECISIONS);
+  const to = isLatest ? stateAfter(stateOf(core), kind) : undefined;
+  if (to === undefined) return { ...core, decisions };
+  const transition: Transition = { state: to, reason: `person: ${kind}`, atMs };
+  return { ...core, decisions, transitions: addTransition(core.transitions, transition) };
+}
+
+/** Where a decision moves a host; undefined where it stays. */
+function stateAfter(state: HostState, kind: Decision['kind']): HostState | undefined {
+  if (kind === 'note') return undefined;
+  if (kind === 'ignore') return state === 'ignored' ? undefined : 'ignored';
+  if (kind === 'unignore') return state === 'ignored' || state === 'quarantined' ? 'candidate' : undefined;
+  if (state === 'stale') return 'applied'; // its entry is still there
+  return state === 'approved' || state === 'applied' ? undefined : 'approved';
+}
+
+/** The core after a change of a flag; undefined when it changes nothing. Of two changes the later counts. */
+export function applyFlag(core: HostCore, { flag, holds, atMs }: FlagChange): HostCore | undefined {
+  const known = core.flags.find(({ name }) => name === flag);
+  const changed = changedFlag(known, { flag, holds, atMs });
+  if (changed === undefined) return undefined;
+  const flags = [...core.flags.filter(({ name }) => name !== flag), changed];
+  return { ...core, flags: flags.sort((a, b) => compare(a.name, b.name)) };
+}
+
+function changedFlag(
+  known: HostFlag | undefined,
+  { flag: name, holds, atMs }: Omit<FlagChange, 'hostname'>,
+): HostFlag | undefined {
+  if (known === undefined) return holds ? { name, sinceMs: atMs } : undefined;
+  if (holds === (known.untilMs === undefined)) return undefined;
+  if (atMs < (known.untilMs ?? known.sinceMs)) return undefined;
+  return holds ? { name, sinceMs: atMs } : { ...known, untilMs: atMs };
+}
+
+/** The core with a port; undefined when it is known. */
+export function applyPort(core: HostCore, { number, protocol, reason }: HostPort): HostCore | undefined {
+  const isSame = (port: HostPort): boolean => port.number === number && port.protocol === protocol;
+  const known = core.ports.find(isSame);
+  if (known !== undefined && known.reason <= reason) return undefined;
+  const ports = [...core.ports.filter((port) => !isSame(port)), { number, protocol, reason }]
+    .sort((a, b) => a.number - b.number || compare(a.protocol, b.protocol))
+    .slice(0, MAX_PORTS);
+  return { ...core, ports };
+}
+
+export function proposedCore({ reason, atMs }: Pick<WildcardProposal, 'reason' | 'atMs'>): HostCore {
+  return emptyCore(atMs, { state: 'candidate', reason });
 }
 
 export function toRecord(
@@ -99,20 +211,25 @@ export function toRecord(
   core: HostCore,
   evidence: { readonly workloads: readonly WorkloadEvidence[]; readonly pending: readonly PendingEvidence[] },
 ): HostRecord {
-  const first: Transition = { state: 'candidate', reason: FIRST_REASON, atMs: core.firstSeenMs };
-  const transitions = [first, ...core.transitions];
+  const { state, reason } = core.first ?? { state: 'candidate', reason: FIRST_REASON };
+  const first: Transition = { state, reason, atMs: core.firstSeenMs };
   const last = core.transitions.at(-1) ?? first;
   return {
     hostname,
     state: last.state,
     reason: last.reason,
-    transitions,
+    transitions: [first, ...core.transitions],
     firstSeenMs: core.firstSeenMs,
     lastSeenMs: core.lastSeenMs,
     lookups: core.lookups,
     addresses: Object.keys(core.addresses).sort(),
     ttlSeconds: core.ttlSeconds,
     cnames: core.cnames.chain,
+    days: core.days.toReversed(),
+    flags: core.flags,
+    ports: core.ports,
+    decisions: core.decisions,
+    children: core.children,
     workloads: [...evidence.workloads].sort((a, b) => compare(workloadKey(a), workloadKey(b))),
     pending: [...evidence.pending].sort((a, b) => compare(a.client, b.client) || a.slotMs - b.slotMs),
   };

@@ -1,7 +1,19 @@
 import type { Hostname } from '../dns/hostname.js';
 import type { Observation } from '../observation/observation.js';
 import type { RejectionCount } from '../observation/rejection.js';
-import type { Attribution, HostRecord, HostState, PendingEvidence, WorkloadReference } from './host-record.js';
+import type { BlindWindow } from './blind-window.js';
+import type {
+  Attribution,
+  Decision,
+  HostFlagName,
+  HostPort,
+  HostRecord,
+  HostState,
+  PendingEvidence,
+  WorkloadReference,
+} from './host-record.js';
+import type { HostRule } from './host-rule.js';
+import type { SourceReport, SourceStatus } from './source.js';
 
 /**
  * What a collector hands over in one go. A batch is recorded exactly once however often it is sent: `source` names one
@@ -31,6 +43,45 @@ export interface HostTransition {
   readonly atMs: number;
 }
 
+/** A person's decision about a host. */
+export interface HostDecision extends Decision {
+  readonly hostname: Hostname;
+}
+
+/** That a flag holds from now on, or no longer does. */
+export interface FlagChange {
+  readonly hostname: Hostname;
+  readonly flag: HostFlagName;
+  readonly holds: boolean;
+  readonly atMs: number;
+}
+
+export interface PortEvidence extends HostPort {
+  readonly hostname: Hostname;
+}
+
+/** A wildcard `*.parent` that could stand for the parent's children; it waits for approval like any other host. */
+export interface WildcardProposal {
+  readonly hostname: Hostname;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+/** The rules that people keep in the store, in their order. `version` counts the changes, from 0. */
+export interface StoredRules {
+  readonly version: number;
+  readonly rules: readonly HostRule[];
+}
+
+export interface StoreStatistics {
+  readonly kind: 'embedded' | 'redis';
+  /** Version of the layout. */
+  readonly schema: number;
+  readonly hosts: number;
+  /** How long the store took to answer. */
+  readonly latencyMs: number;
+}
+
 /**
  * Where hosts are kept. Merges commute and repeat safely: batches of several collectors, retries and replays lead to the
  * same state in any order. Time is always an argument, never the store's clock.
@@ -47,6 +98,34 @@ export interface HostStore {
   attribute(attributions: readonly EvidenceAttribution[]): Promise<void>;
   /** Moves hosts along their life; what is no longer in `from` is passed over. */
   transition(transitions: readonly HostTransition[]): Promise<void>;
+  /**
+   * Keeps a person's decision and moves the host accordingly, whatever its state: `approve` to approved (unless it has an
+   * entry already), `ignore` to ignored, `unignore` from ignored or quarantined to candidate; `note` moves nothing. A
+   * decision that was kept before, or that is older than one kept before, moves nothing either.
+   *
+   * Resolves to the host as it then is; undefined when the store knows no such host. `*.parent` need not be known.
+   */
+  decide(decision: HostDecision): Promise<HostRecord | undefined>;
+  /** Sets or ends flags. Of two changes of a flag the later counts. Unknown hosts are passed over. */
+  setFlags(changes: readonly FlagChange[]): Promise<void>;
+  /** Keeps what is known about ports, each once, with the first reason in order. Unknown hosts are passed over. */
+  notePorts(ports: readonly PortEvidence[]): Promise<void>;
+  /** Makes `*.parent` known as a candidate; one that is known already stays as it is. */
+  propose(proposals: readonly WildcardProposal[]): Promise<void>;
+  /** Keeps what a source says about itself; see {@link SourceReport}. */
+  reportSource(report: SourceReport): Promise<void>;
+  /** Every source heard of in the last SOURCE_TTL, in order of its name. */
+  sources(): Promise<readonly SourceStatus[]>;
+  /** Keeps a time during which a source did not see look-ups. Windows that touch become one. */
+  recordBlindWindow(window: BlindWindow): Promise<void>;
+  /** All of them, by source, reason and time. */
+  blindWindows(): Promise<readonly BlindWindow[]>;
+  /** The rules that people added, apart from those of the configuration. */
+  rules(): Promise<StoredRules>;
+  /** Replaces the rules; false when `version` is no longer the version kept, so that nobody's change is lost. */
+  setRules(rules: readonly HostRule[], version: number): Promise<boolean>;
+  /** Whether the store works, and how much it holds; rejects with HostStoreError when it does not. */
+  statistics(): Promise<StoreStatistics>;
   /** What was not learnt, summed over all sources, in order of the reason. */
   rejections(): Promise<readonly RejectionCount[]>;
   close(): Promise<void>;

@@ -3,15 +3,19 @@
  * script touches one shard only.
  *
  * ```
- *   istio-discovery:1:{07}:host:<hostname>    hash, see lua/record.ts
- *   istio-discovery:1:{07}:hosts              sorted set of hostnames, all with score 0, so in order of the name
- *   istio-discovery:1:{07}:batch:<source>     string: sequences recorded, highest first; expires BATCH_TTL_SECONDS
+ *   istio-discovery:2:{07}:host:<hostname>    hash, see lua/record.ts
+ *   istio-discovery:2:{07}:hosts              sorted set of hostnames, all with score 0, so in order of the name
+ *   istio-discovery:2:{07}:batch:<source>     string: sequences recorded, highest first; expires BATCH_TTL_SECONDS
  *                                             after the source's last batch
- *   istio-discovery:1:{00}:rejections         hash: <reason> responses; <reason>|examples names
+ *   istio-discovery:2:{00}:rejections         hash: <reason> responses; <reason>|examples names
+ *   istio-discovery:2:{00}:sources            hash: <source>|r SourceReport as JSON; <source>|n "<batches> <highest>"
+ *   istio-discovery:2:{00}:blind              hash: <source>|<reason> [[from, until], …] as JSON
+ *   istio-discovery:2:{00}:rules              hash: v version; r the rules, one a line
  * ```
  * The number after the product is the version of this layout.
  */
-const PREFIX = 'istio-discovery:1';
+export const SCHEMA = 2;
+const PREFIX = `istio-discovery:${SCHEMA}`;
 export const SHARDS = 16;
 
 /** A source is not heard of again after this: a collector's is one life of a process. */
@@ -24,9 +28,17 @@ export const indexKey = (shard: number): string => `${PREFIX}:${tag(shard)}:host
 export const batchKey = (shard: number, source: string): string => `${PREFIX}:${tag(shard)}:batch:${source}`;
 export const rejectionsKey = (): string => `${PREFIX}:${tag(0)}:rejections`;
 
-/** FNV-1a over the UTF-16 code units of the name (names are ASCII). */
+export const sourcesKey = (): string => `${PREFIX}:${tag(0)}:sources`;
+export const blindKey = (): string => `${PREFIX}:${tag(0)}:blind`;
+export const rulesKey = (): string => `${PREFIX}:${tag(0)}:rules`;
+
+/**
+ * FNV-1a over the last two labels (names are ASCII): all names of a registrable domain are in one shard, whatever version
+ * of the Public Suffix List says where that domain begins.
+ */
 export function shardOf(hostname: string): number {
+  const start = hostname.lastIndexOf('.', hostname.lastIndexOf('.') - 1) + 1;
   let hash = 0x811c9dc5;
-  for (let i = 0; i < hostname.length; i++) hash = Math.imul(hash ^ hostname.charCodeAt(i), 0x01000193);
+  for (let i = start; i < hostname.length; i++) hash = Math.imul(hash ^ hostname.charCodeAt(i), 0x01000193);
   return (hash >>> 0) % SHARDS;
 }

@@ -2,18 +2,55 @@ import type { ChainableCommander } from 'ioredis';
 import type { Hostname } from '../dns/hostname.js';
 import { EVIDENCE_SLOT_MS, type Observation } from '../observation/observation.js';
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
-import { pendingField, readEvidence, workloadField, type EvidenceRow } from './evidence-fields.js';
-import { DAY_MS, toRecord, type HostCore } from './host-core.js';
+import {
+  addBoundedInterval,
+  BLIND_REASONS,
+  type BlindReason,
+  type BlindWindow,
+  type Interval,
+} from './blind-window.js';
+import { pendingField, workloadField } from './evidence-fields.js';
+import { applyDecision, applyFlag, applyPort, DAY_MS, proposedCore, type HostCore } from './host-core.js';
 import type { HostRecord, Transition } from './host-record.js';
-import type { EvidenceAttribution, HostStore, HostTransition, RecordBatch } from './host-store.js';
-import { BATCH_TTL_SECONDS, batchKey, hostKey, indexKey, rejectionsKey, shardOf, SHARDS } from './keys.js';
+import { formatRule, readRules, type HostRule } from './host-rule.js';
+import type {
+  EvidenceAttribution,
+  FlagChange,
+  HostDecision,
+  HostStore,
+  HostTransition,
+  PortEvidence,
+  RecordBatch,
+  StoredRules,
+  StoreStatistics,
+  WildcardProposal,
+} from './host-store.js';
+import { HostStoreError } from './host-store-error.js';
+import {
+  BATCH_TTL_SECONDS,
+  batchKey,
+  blindKey,
+  hostKey,
+  indexKey,
+  rejectionsKey,
+  rulesKey,
+  SCHEMA,
+  shardOf,
+  SHARDS,
+  sourcesKey,
+} from './keys.js';
 import { ATTRIBUTE } from './lua/attribute.js';
+import { COMPARE_AND_SET } from './lua/compare-and-set.js';
+import { COUNT_BATCH } from './lua/count-batch.js';
 import { RECORD } from './lua/record.js';
-import { REJECT } from './lua/reject.js';
 import { TRANSITION } from './lua/transition.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
+import { readCore, readHost, writeCore, type HostHash } from './redis-host.js';
+import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 const PAGE_HOSTS = 500;
+/** Each failure means that somebody else's change took place. */
+const MAX_EDIT_FAILURES = 100;
 
 /**
  * Opens a store in Redis (6.2 or newer). Returns at once: while Redis is away, calls fail with HOST_STORE_UNAVAILABLE and
@@ -25,9 +62,10 @@ export function openRedisStore(options: RedisConnectionOptions): HostStore {
 
 interface Scripts {
   recordObservations(keys: number, ...args: (string | number)[]): ChainableCommander;
-  countRejections(keys: number, ...args: (string | number)[]): ChainableCommander;
+  countBatch(keys: number, ...args: (string | number)[]): ChainableCommander;
   attributeEvidence(keys: number, ...args: (string | number)[]): ChainableCommander;
   transitionHost(keys: number, ...args: (string | number)[]): ChainableCommander;
+  compareAndSet(keys: number, ...args: (string | number)[]): ChainableCommander;
 }
 
 type Scripted = ChainableCommander & Scripts;
@@ -39,9 +77,10 @@ class RedisStore implements HostStore {
     this.#connection = connection;
     const { client } = connection;
     client.defineCommand('recordObservations', { lua: RECORD });
-    client.defineCommand('countRejections', { lua: REJECT });
+    client.defineCommand('countBatch', { lua: COUNT_BATCH });
     client.defineCommand('attributeEvidence', { lua: ATTRIBUTE });
     client.defineCommand('transitionHost', { lua: TRANSITION });
+    client.defineCommand('compareAndSet', { lua: COMPARE_AND_SET });
   }
 
   async record({ source, sequence, observations, rejections }: RecordBatch): Promise<void> {
@@ -51,17 +90,10 @@ class RedisStore implements HostStore {
         const keys = [batchKey(shard, source), indexKey(shard), ...group.map(({ hostname }) => hostKey(hostname))];
         of(shard).recordObservations(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, ...group.flatMap(toArguments));
       }
-      if (rejections.length === 0) return;
       const counts = rejections.flatMap(({ reason, responses, examples }) => [reason, responses, examples.join(' ')]);
-      // A key of its own: the same sequence is recorded for hosts and for rejections.
-      of(0).countRejections(
-        2,
-        batchKey(0, `${source}:rejections`),
-        rejectionsKey(),
-        sequence,
-        BATCH_TTL_SECONDS,
-        ...counts,
-      );
+      // A key of its own: the same sequence is recorded for the hosts of this shard.
+      const keys = [batchKey(0, `${source}:all`), rejectionsKey(), sourcesKey()];
+      of(0).countBatch(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, source, ...counts);
     });
   }
 
@@ -81,13 +113,13 @@ class RedisStore implements HostStore {
 
   async *#listShard(shard: number): AsyncGenerator<HostRecord> {
     for (let after = '-'; ;) {
-      const names = await this.#connection.call(() =>
-        this.#connection.client.zrange(indexKey(shard), after, '+', 'BYLEX', 'LIMIT', 0, PAGE_HOSTS),
+      const names = await this.#call((client) =>
+        client.zrange(indexKey(shard), after, '+', 'BYLEX', 'LIMIT', 0, PAGE_HOSTS),
       );
       const hashes = await this.#hashes(names);
       for (const [index, name] of names.entries()) {
-        const hash = hashes[index];
-        if (hash !== undefined && hash['f'] !== undefined) yield readHost(name as Hostname, hash); // indexed by record.ts only
+        const record = readHost(name as Hostname, hashes[index]); // only hostnames are indexed
+        if (record !== undefined) yield record;
       }
       const last = names.at(-1);
       if (last === undefined || names.length < PAGE_HOSTS) return;
@@ -97,7 +129,7 @@ class RedisStore implements HostStore {
 
   async get(hostname: Hostname): Promise<HostRecord | undefined> {
     const [hash] = await this.#hashes([hostname]);
-    return hash?.['f'] === undefined ? undefined : readHost(hostname, hash);
+    return readHost(hostname, hash);
   }
 
   async attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
@@ -122,8 +154,97 @@ class RedisStore implements HostStore {
     });
   }
 
+  async setFlags(changes: readonly FlagChange[]): Promise<void> {
+    await this.#editHosts(changes, (core, change) => core && applyFlag(core, change));
+  }
+
+  async notePorts(ports: readonly PortEvidence[]): Promise<void> {
+    await this.#editHosts(ports, (core, port) => core && applyPort(core, port));
+  }
+
+  async propose(proposals: readonly WildcardProposal[]): Promise<void> {
+    await this.#editHosts(proposals, (core, proposal) => (core === undefined ? proposedCore(proposal) : undefined));
+  }
+
+  async decide(decision: HostDecision): Promise<HostRecord | undefined> {
+    const { hostname, atMs } = decision;
+    await this.#editHosts([decision], (core, one) => {
+      const isNewWildcard = core === undefined && hostname.startsWith('*.');
+      const known = isNewWildcard ? proposedCore({ reason: 'person', atMs }) : core;
+      return known && applyDecision(known, one);
+    });
+    return this.get(hostname);
+  }
+
+  async reportSource(report: SourceReport): Promise<void> {
+    const field = `${report.source}|r`;
+    const isNew = await this.#editField(sourcesKey(), field, (text) =>
+      JSON.stringify(mergeReports(text === '' ? undefined : (JSON.parse(text) as SourceReport), report)),
+    );
+    if (!isNew) return;
+    const expired = expiredSources(await this.sources(), report.untilMs);
+    if (expired.length === 0) return;
+    await this.#call((client) => client.hdel(sourcesKey(), ...expired.flatMap((name) => [`${name}|r`, `${name}|n`])));
+    const reasons = Object.keys(BLIND_REASONS);
+    const windows = expired.flatMap((name) => reasons.map((reason) => `${name}|${reason}`));
+    await this.#call((client) => client.hdel(blindKey(), ...windows));
+  }
+
+  async sources(): Promise<readonly SourceStatus[]> {
+    const hash = await this.#call((client) => client.hgetall(sourcesKey()));
+    const names = new Set(Object.keys(hash).map((field) => field.slice(0, field.lastIndexOf('|'))));
+    return [...names].sort().map((name) => {
+      const text = hash[`${name}|r`];
+      const [batches = 0, highestSequence = 0] = (hash[`${name}|n`] ?? '0 0').split(' ').map(Number);
+      const report = text === undefined ? {} : { report: JSON.parse(text) as SourceReport }; // by reportSource()
+      return toSourceStatus(name, { ...report, batches, highestSequence });
+    });
+  }
+
+  async recordBlindWindow({ source, reason, fromMs, untilMs }: BlindWindow): Promise<void> {
+    await this.#editField(blindKey(), `${source}|${reason}`, (text) =>
+      JSON.stringify(addBoundedInterval(readIntervals(text), [fromMs, untilMs])),
+    );
+  }
+
+  async blindWindows(): Promise<readonly BlindWindow[]> {
+    const hash = await this.#call((client) => client.hgetall(blindKey()));
+    return Object.keys(hash)
+      .sort()
+      .flatMap((field) => {
+        const split = field.lastIndexOf('|');
+        const source = field.slice(0, split);
+        const reason = field.slice(split + 1) as BlindReason; // by recordBlindWindow()
+        return readIntervals(hash[field] ?? '').map(([fromMs, untilMs]) => ({ source, reason, fromMs, untilMs }));
+      });
+  }
+
+  async rules(): Promise<StoredRules> {
+    const [version, text] = await this.#call((client) => client.hmget(rulesKey(), 'v', 'r'));
+    return readRules({ version: Number(version ?? 0), rules: (text ?? '').split('\n').filter((line) => line !== '') });
+  }
+
+  async setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
+    const [storedVersion, text] = await this.#call((client) => client.hmget(rulesKey(), 'v', 'r'));
+    if (Number(storedVersion ?? 0) !== version) return false;
+    const fields = ['v', storedVersion ?? '', String(version + 1), 'r', text ?? '', rules.map(formatRule).join('\n')];
+    const [isSet] = await this.#run((of) => {
+      of(0).compareAndSet(2, rulesKey(), rulesKey(), '', ...fields);
+    });
+    return isSet === 1;
+  }
+
+  async statistics(): Promise<StoreStatistics> {
+    const startMs = performance.now();
+    const counts = await this.#connection.pipeline((of) => {
+      for (let shard = 0; shard < SHARDS; shard++) of(shard).zcard(indexKey(shard));
+    });
+    const hosts = counts.reduce<number>((sum, count) => sum + Number(count), 0);
+    return { kind: 'redis', schema: SCHEMA, hosts, latencyMs: performance.now() - startMs };
+  }
+
   async rejections(): Promise<readonly RejectionCount[]> {
-    const hash = await this.#connection.call(() => this.#connection.client.hgetall(rejectionsKey()));
+    const hash = await this.#call((client) => client.hgetall(rejectionsKey()));
     return Object.keys(hash)
       .filter((field) => !field.includes('|'))
       .sort()
@@ -138,17 +259,65 @@ class RedisStore implements HostStore {
     return this.#connection.close();
   }
 
-  /** The hashes of hosts of one shard. */
-  async #hashes(names: readonly string[]): Promise<readonly Record<string, string>[]> {
+  /**
+   * Changes hosts by a pure function of what is stored, and again those that somebody else changed meanwhile.
+   * `apply` gives the new core; undefined when nothing is to be changed.
+   */
+  async #editHosts<C extends { readonly hostname: Hostname }>(
+    changes: readonly C[],
+    apply: (core: HostCore | undefined, change: C) => HostCore | undefined,
+  ): Promise<void> {
+    // By shard, so that the replies of a cluster come in the same order.
+    let open = groupByHost(changes).toSorted(([a], [b]) => shardOf(a) - shardOf(b));
+    for (let failures = 0; open.length > 0;) {
+      const page = open.slice(0, PAGE_HOSTS);
+      const hashes = await this.#hashes(page.map(([hostname]) => hostname));
+      const edits = page.flatMap((group, index) => toEdit(group, hashes[index] ?? {}, apply) ?? []);
+      const isSet = await this.#run((of) => {
+        for (const { hostname, isNew, fields } of edits) {
+          const shard = shardOf(hostname);
+          of(shard).compareAndSet(2, hostKey(hostname), indexKey(shard), isNew ? hostname : '', ...fields);
+        }
+      });
+      const failed = new Set(edits.filter((_, index) => isSet[index] !== 1).map(({ hostname }) => hostname));
+      failures = failed.size === 0 ? 0 : failures + 1;
+      if (failures > MAX_EDIT_FAILURES) throw tooBusy('hosts');
+      open = [...page.filter(([hostname]) => failed.has(hostname)), ...open.slice(PAGE_HOSTS)];
+    }
+  }
+
+  /** Changes one field of a hash by a pure function of what it holds; true when it held nothing. */
+  async #editField(key: string, field: string, apply: (text: string) => string): Promise<boolean> {
+    for (let failures = 0; failures <= MAX_EDIT_FAILURES; failures++) {
+      const text = (await this.#call((client) => client.hget(key, field))) ?? '';
+      const [isSet] = await this.#run((of) => {
+        of(0).compareAndSet(2, key, key, '', field, text, apply(text));
+      });
+      if (isSet === 1) return text === '';
+    }
+    throw tooBusy(field);
+  }
+
+  #call<T>(command: (client: RedisConnection['client']) => Promise<T>): Promise<T> {
+    return this.#connection.call(() => command(this.#connection.client));
+  }
+
+  /** The hashes of hosts that are sorted by shard, in their order. */
+  async #hashes(names: readonly string[]): Promise<readonly HostHash[]> {
     const replies = await this.#connection.pipeline((of) => {
       for (const name of names) of(shardOf(name)).hgetall(hostKey(name));
     });
-    return replies as Record<string, string>[]; // HGETALL's replies
+    return replies as HostHash[]; // HGETALL's replies
   }
 
-  async #run(fill: (of: (shard: number) => Scripts) => void): Promise<void> {
-    await this.#connection.pipeline((of) => fill((shard) => of(shard) as Scripted)); // see the constructor
+  /** Sends scripts in one round trip and gives their replies, those of one shard in their order. */
+  async #run(fill: (of: (shard: number) => Scripts) => void): Promise<readonly unknown[]> {
+    return this.#connection.pipeline((of) => fill((shard) => of(shard) as Scripted)); // see the constructor
   }
+}
+
+function tooBusy(what: string): HostStoreError {
+  return new HostStoreError('HOST_STORE_UNAVAILABLE', `${what}: others change it faster than it can be edited`);
 }
 
 function groupByShard(observations: readonly Observation[]): ReadonlyMap<number, Observation[]> {
@@ -181,6 +350,7 @@ function toArguments(observation: Observation): (string | number)[] {
     cnames.join(' '),
     field(EVIDENCE_SLOT_MS),
     field(DAY_MS),
+    Math.floor(observation.firstObservedAtMs / DAY_MS),
   ];
 }
 
@@ -196,33 +366,42 @@ function smallest(heads: readonly IteratorResult<HostRecord, unknown>[]): number
   return first;
 }
 
-const words = (text: string | undefined): string[] => (text ?? '').split(' ').filter((word) => word !== '');
+type HostGroup<C> = readonly [hostname: Hostname, changes: readonly C[]];
 
-/** The inverse of lua/record.ts. */
-function readHost(hostname: Hostname, hash: Readonly<Record<string, string>>): HostRecord {
-  const [min = '0', max = '0'] = words(hash['t']);
-  const [chainAtMs = '0', ...chain] = words(hash['c']);
-  const addressWords = words(hash['a']);
-  const addresses = Object.fromEntries(
-    addressWords.flatMap((word, index) => (index % 2 === 0 ? [[word, Number(addressWords[index + 1])]] : [])),
-  );
-  const lines = (hash['x'] ?? '').split('\n').filter((line) => line !== '');
-  const core: HostCore = {
-    firstSeenMs: Number(hash['f']),
-    lastSeenMs: Number(hash['l']),
-    lookups: Number(hash['n']),
-    addresses,
-    ttlSeconds: { min: Number(min), max: Number(max) },
-    cnames: { atMs: Number(chainAtMs), chain },
-    transitions: lines.map((line) => JSON.parse(line) as Transition), // written by transition() only
-  };
-  return toRecord(hostname, core, readEvidence(toRows(hash)));
+function groupByHost<C extends { readonly hostname: Hostname }>(changes: readonly C[]): readonly HostGroup<C>[] {
+  const groups = new Map<Hostname, C[]>();
+  for (const change of changes) {
+    const group = groups.get(change.hostname);
+    if (group === undefined) groups.set(change.hostname, [change]);
+    else group.push(change);
+  }
+  return [...groups];
 }
 
-function toRows(hash: Readonly<Record<string, string>>): readonly EvidenceRow[] {
-  return Object.entries(hash).flatMap(([field, value]) => {
-    if (!field.includes('|')) return [];
-    const [first, last, lookups] = words(value).map(Number);
-    return [{ field, usage: { firstSeenMs: first ?? 0, lastSeenMs: last ?? 0, lookups: lookups ?? 0 } }];
+interface HostEdit {
+  readonly hostname: Hostname;
+  readonly isNew: boolean;
+  /** Name, value expected and value to set of each field that changes. */
+  readonly fields: readonly string[];
+}
+
+function toEdit<C>(
+  [hostname, changes]: HostGroup<C>,
+  hash: HostHash,
+  apply: (core: HostCore | undefined, change: C) => HostCore | undefined,
+): HostEdit | undefined {
+  const before = readCore(hash);
+  const after = changes.reduce<HostCore | undefined>((core, change) => apply(core, change) ?? core, before);
+  if (after === undefined || after === before) return undefined;
+  const isNew = before === undefined;
+  // The state is compared as well: a decision depends on it.
+  const fields = Object.entries(writeCore(after, isNew)).flatMap(([name, value]) => {
+    const known = hash[name] ?? '';
+    return value === known && name !== 's' ? [] : [name, known, value];
   });
+  return { hostname, isNew, fields };
+}
+
+function readIntervals(text: string): readonly Interval[] {
+  return text === '' ? [] : (JSON.parse(text) as Interval[]); // by recordBlindWindow()
 }

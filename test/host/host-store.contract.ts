@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import type { Hostname } from '../../src/dns/hostname.js';
-import type { HostRecord } from '../../src/host/host-record.js';
+import type { BlindReason } from '../../src/host/blind-window.js';
+import { hasFlag, isWildcard, type HostFlagName, type HostRecord } from '../../src/host/host-record.js';
+import { formatRule, parseRule, type HostRule } from '../../src/host/host-rule.js';
 import type { HostStore, RecordBatch } from '../../src/host/host-store.js';
+import type { SourceReport } from '../../src/host/source.js';
 import type { Observation } from '../../src/observation/observation.js';
 
 const NOON_MS = Date.UTC(2026, 0, 1, 12);
@@ -60,6 +63,11 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
           addresses: ['192.0.2.1'],
           ttlSeconds: { min: 30, max: 60 },
           cnames: ['edge.example.net'],
+          days: [{ dayMs: Date.UTC(2026, 0, 1), lookups: 1 }],
+          flags: [],
+          ports: [],
+          decisions: [],
+          children: [],
           workloads: [],
           pending: [
             {
@@ -157,6 +165,167 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
         expect(record?.transitions.at(-1)?.reason).toBe('step 39');
       }));
 
+    it('counts look-ups by day, and keeps the latest days that had any', () =>
+      withStore(async (store) => {
+        const dayMs = 86_400_000;
+        const days = Array.from({ length: 40 }, (_, index) => index * 3);
+        for (const [index, day] of days.toReversed().entries()) {
+          const atMs = NOON_MS + day * dayMs;
+          const one = observation({ firstObservedAtMs: atMs, lastObservedAtMs: atMs, lookups: 2 });
+          await store.record(batch(index + 1, [one, { ...one, client: '10.244.0.8' }]));
+        }
+        expect((await store.get(WWW))?.days).toEqual(
+          days.slice(-32).map((day) => ({ dayMs: Date.UTC(2026, 0, 1) + day * dayMs, lookups: 4 })),
+        );
+      }));
+
+    it('keeps a decision once, and moves the host by the latest', () =>
+      withStore(async (store) => {
+        await store.record(batch(1, [observation()]));
+        const decision = { hostname: WWW, by: 'ana', why: 'billing\nneeds it', atMs: NOON_MS + 10 };
+        const { hostname: _, ...kept } = decision;
+        const approved = await store.decide({ ...decision, kind: 'approve' });
+        expect(approved).toMatchObject({ state: 'approved', reason: 'person: approve' });
+        expect(approved?.decisions).toEqual([{ kind: 'approve', ...kept }]);
+        expect(await store.decide({ ...decision, kind: 'approve' })).toEqual(approved);
+        const ignored = await store.decide({ ...decision, kind: 'ignore', atMs: NOON_MS + 20 });
+        expect(ignored?.state).toBe('ignored');
+        const late = await store.decide({ ...decision, kind: 'approve', atMs: NOON_MS + 15 });
+        expect(late?.state).toBe('ignored');
+        const noted = await store.decide({ ...decision, kind: 'note', atMs: NOON_MS + 30 });
+        expect(noted?.state).toBe('ignored');
+        const back = await store.decide({ ...decision, kind: 'unignore', atMs: NOON_MS + 25 });
+        expect(back?.state).toBe('candidate');
+        expect(back?.decisions.map(({ kind }) => kind)).toEqual(['approve', 'approve', 'ignore', 'unignore', 'note']);
+        expect(back?.transitions.map(({ state }) => state)).toEqual(['candidate', 'approved', 'ignored', 'candidate']);
+        expect(await store.get(WWW)).toEqual(back);
+        for (let i = 0; i < 40; i++) await store.decide({ ...decision, kind: 'note', atMs: NOON_MS + 100 + i });
+        expect((await store.get(WWW))?.decisions).toHaveLength(32);
+      }));
+
+    it('knows nothing of a decision about a host that it does not know, except about a wildcard', () =>
+      withStore(async (store) => {
+        const decision = { kind: 'approve', by: 'ana', why: '', atMs: NOON_MS } as const;
+        expect(await store.decide({ ...decision, hostname: WWW })).toBeUndefined();
+        const wildcard = '*.example.com' as Hostname; // valid by hand
+        expect(await store.decide({ ...decision, hostname: wildcard })).toMatchObject({
+          state: 'approved',
+          lookups: 0,
+        });
+        expect((await all(store)).filter(isWildcard).map(({ hostname }) => hostname)).toEqual([wildcard]);
+      }));
+
+    it('makes a wildcard known once, as a candidate', () =>
+      withStore(async (store) => {
+        const hostname = '*.example.com' as Hostname; // valid by hand
+        await store.propose([{ hostname, reason: 'children', atMs: NOON_MS }]);
+        const first = await store.get(hostname);
+        expect(first).toMatchObject({ state: 'candidate', reason: 'children', firstSeenMs: NOON_MS });
+        await store.propose([{ hostname, reason: 'again', atMs: NOON_MS + 1 }]);
+        expect(await store.get(hostname)).toEqual(first);
+      }));
+
+    it('sets and ends flags by the latest change, and keeps when', () =>
+      withStore(async (store) => {
+        await store.record(batch(1, [observation()]));
+        const change = (flag: HostFlagName, holds: boolean, atMs: number) => ({ hostname: WWW, flag, holds, atMs });
+        await store.setFlags([
+          change('over-cap', true, 5),
+          change('masked', true, 10),
+          { ...change('masked', true, 1), hostname: 'other.example.com' as Hostname }, // valid by hand
+        ]);
+        await store.setFlags([change('masked', true, 20), change('masked', false, 8)]);
+        const holding = await store.get(WWW);
+        expect(holding?.flags).toEqual([
+          { name: 'masked', sinceMs: 10 },
+          { name: 'over-cap', sinceMs: 5 },
+        ]);
+        expect(holding && hasFlag(holding, 'masked')).toBe(true);
+        await store.setFlags([change('masked', false, 30), change('echoed', false, 30)]);
+        const ended = await store.get(WWW);
+        expect(ended && hasFlag(ended, 'masked')).toBe(false);
+        expect(ended?.flags[0]).toEqual({ name: 'masked', sinceMs: 10, untilMs: 30 });
+        await store.setFlags([change('masked', true, 25)]);
+        await store.setFlags([change('masked', true, 40)]);
+        expect((await store.get(WWW))?.flags[0]).toEqual({ name: 'masked', sinceMs: 40 });
+      }));
+
+    it('keeps what is known about ports, each once', () =>
+      withStore(async (store) => {
+        await store.record(batch(1, [observation()]));
+        const port = (number: number, protocol: string, reason: string) => ({
+          hostname: WWW,
+          number,
+          protocol,
+          reason,
+        });
+        await store.notePorts([port(8443, 'TLS', 'b'), port(80, 'HTTP', 'https-record')]);
+        await store.notePorts([port(8443, 'TLS', 'a'), port(8443, 'TLS', 'c')]);
+        expect((await store.get(WWW))?.ports).toEqual([
+          { number: 80, protocol: 'HTTP', reason: 'https-record' },
+          { number: 8443, protocol: 'TLS', reason: 'a' },
+        ]);
+      }));
+
+    it('keeps the life of each source, and which of its batches have come', () =>
+      withStore(async (store) => {
+        const report: SourceReport = {
+          source: 'collector-1',
+          kind: 'dnstap',
+          name: 'coredns-0',
+          fromMs: NOON_MS,
+          untilMs: NOON_MS + 20_000,
+          connections: 1,
+          lost: 0,
+        };
+        await store.reportSource(report);
+        await store.reportSource({ ...report, untilMs: NOON_MS + 10_000, connections: 0 });
+        for (const sequence of [1, 2, 4, 4]) await store.record(batch(sequence, [observation()]));
+        await store.record(batch(1, [observation()], 'quiet'));
+        expect(await store.sources()).toEqual([
+          { ...report, batches: 3, highestSequence: 4, missingBatches: 1 },
+          expect.objectContaining({ source: 'quiet', fromMs: 0, untilMs: 0, batches: 1 }),
+        ]);
+        await store.reportSource({ ...report, source: 'later', fromMs: NOON_MS * 2, untilMs: NOON_MS * 2 });
+        expect((await store.sources()).map(({ source }) => source)).toEqual(['later', 'quiet']);
+      }));
+
+    it('keeps blind windows by source and reason; those that touch become one', () =>
+      withStore(async (store) => {
+        const window = (source: string, fromMs: number, untilMs: number, reason: BlindReason = 'not-connected') =>
+          store.recordBlindWindow({ source, reason, fromMs, untilMs });
+        await window('one', 10, 20);
+        await window('two', 10, 20);
+        await window('one', 30, 40);
+        await window('one', 15, 30);
+        await window('one', 50, 60);
+        await window('one', 12, 13, 'dropped');
+        expect(await store.blindWindows()).toEqual([
+          { source: 'one', reason: 'dropped', fromMs: 12, untilMs: 13 },
+          { source: 'one', reason: 'not-connected', fromMs: 10, untilMs: 40 },
+          { source: 'one', reason: 'not-connected', fromMs: 50, untilMs: 60 },
+          { source: 'two', reason: 'not-connected', fromMs: 10, untilMs: 20 },
+        ]);
+      }));
+
+    it('keeps rules in their order, and loses no change of two who change them at once', () =>
+      withStore(async (store) => {
+        expect(await store.rules()).toEqual({ version: 0, rules: [] });
+        const lines = ['ignore *.ads.example.net', 'allow domain:example.com', 'port db.example.com 5432/TLS'];
+        const rules = lines.map(parseRule).filter((rule): rule is HostRule => !('problem' in rule));
+        expect(await store.setRules(rules, 0)).toBe(true);
+        expect(await store.rules()).toEqual({ version: 1, rules });
+        expect(await store.setRules([], 0)).toBe(false);
+        expect(await store.setRules(rules.slice(1), 1)).toBe(true);
+        expect((await store.rules()).rules.map(formatRule)).toEqual(lines.slice(1));
+      }));
+
+    it('tells how much it holds', () =>
+      withStore(async (store) => {
+        await store.record(batch(1, [observation(), observation({ hostname: 'a.example.net' as Hostname })])); // valid by hand
+        expect(await store.statistics()).toMatchObject({ hosts: 2, schema: 2 });
+      }));
+
     it('keeps the newest addresses and a bounded number of pending rows', () =>
       withStore(async (store) => {
         const many = Array.from({ length: 1000 }, (_, index) =>
@@ -182,6 +351,7 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
         addresses: fc.uniqueArray(fc.constantFrom('192.0.2.1', '192.0.2.2', '2001:db8::1'), { minLength: 1 }),
         ttl: fc.integer({ min: 0, max: 3600 }),
         cnames: fc.constantFrom([], ['x.example.net'], ['y.example.net', 'z.example.net']),
+        day: fc.integer({ min: 0, max: 2 }),
         slot: fc.integer({ min: 0, max: 3 }),
         offset: fc.integer({ min: 0, max: 9_999 }),
         lookups: fc.integer({ min: 1, max: 9 }),
@@ -193,7 +363,7 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
           fc.infiniteStream(fc.nat()),
           async (facts, random) => {
             const batches = facts.map((fact, index) => {
-              const atMs = NOON_MS + fact.slot * 10_000 + fact.offset;
+              const atMs = NOON_MS + fact.day * 86_400_000 + fact.slot * 10_000 + fact.offset;
               const one = observation({
                 hostname: fact.hostname,
                 client: fact.client,

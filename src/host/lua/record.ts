@@ -1,6 +1,7 @@
 import { MAX_ADDRESSES } from '../../observation/observation.js';
 import { BATCH_WINDOW } from '../batch-window.js';
 import { MAX_PENDING } from '../host-core.js';
+import { MAX_DAYS } from '../host-record.js';
 
 /**
  * Merges one batch's observations of one shard.
@@ -11,12 +12,16 @@ import { MAX_PENDING } from '../host-core.js';
  *   t         "<min ttl> <max ttl>"                   x   transitions, one JSON text a line, oldest first
  *   a         "<address> <last seen> …"               q   number of pending rows
  *   c         "<last seen> <cname> …"                 p|…, w|…   "<first> <last> <lookups>" (see evidence-fields.ts)
+ *   d         "<day since 1970>:<lookups> …", newest first       i   "<state> <reason>" that it began with, if not a look-up
+ *   g         "<flag>:<since>:<until or empty> …"     o, k       ports, decisions: one JSON text a line
+ *   e         children of a parent that are not stored singly
  * ```
  */
 export const RECORD = `
 -- Input   KEYS[1] recorded sequences of the source   KEYS[2] index of hosts   KEYS[3..] the host of each observation
 --         ARGV[1] sequence   ARGV[2] expiry of KEYS[1] in seconds
---         then 10 a host: hostname, first, last, lookups, min ttl, max ttl, addresses, cnames, field in slots, field in days
+--         then 11 a host: hostname, first, last, lookups, min ttl, max ttl, addresses, cnames, field in slots, field in days,
+--         day since 1970
 -- Output  1 recorded, 0 recorded before
 -- Atomic  so that a batch that is sent twice, or by two connections, counts once, and merges see no half of another.
 local sequence = tonumber(ARGV[1])
@@ -73,11 +78,25 @@ local function usage(known, first, last, lookups)
   return string.format('%d %d %d', first, last, lookups)
 end
 
+local function days(known, day, lookups)
+  if not known then return day .. ':' .. string.format('%d', lookups) end
+  local newest, n, rest = string.match(known, '^(%d+):(%d+)(.*)$')
+  if newest == day then return day .. ':' .. string.format('%d', tonumber(n) + lookups) .. rest end
+  local list = { { tonumber(day), lookups } }
+  for d, n in string.gmatch(known, '(%d+):(%d+)') do
+    if d == day then list[1][2] = list[1][2] + tonumber(n) else list[#list + 1] = { tonumber(d), tonumber(n) } end
+  end
+  table.sort(list, function(a, b) return a[1] > b[1] end)
+  local out = {}
+  for i = 1, math.min(#list, ${MAX_DAYS}) do out[i] = string.format('%d:%d', list[i][1], list[i][2]) end
+  return table.concat(out, ' ')
+end
+
 for i = 3, #KEYS do
-  local key, base = KEYS[i], 3 + (i - 3) * 10
+  local key, base = KEYS[i], 3 + (i - 3) * 11
   local first, last, lookups = tonumber(ARGV[base + 1]), tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3])
   local low, high = tonumber(ARGV[base + 4]), tonumber(ARGV[base + 5])
-  local known = redis.call('HMGET', key, 'f', 'l', 'n', 't', 'a', 'c', 'q')
+  local known = redis.call('HMGET', key, 'f', 'l', 'n', 't', 'a', 'c', 'q', 'd')
   if known[1] then
     local min, max = string.match(known[4], '^(%d+) (%d+)$')
     low, high = math.min(low, tonumber(min)), math.max(high, tonumber(max))
@@ -97,6 +116,7 @@ for i = 3, #KEYS do
     'a', addresses(known[5], ARGV[base + 6], last),
     'c', chain(known[6], ARGV[base + 7], last),
     'q', string.format('%d', pending),
+    'd', days(known[8], ARGV[base + 10], lookups),
     field, usage(row, first, last, lookups))
 end
 return 1

@@ -1,10 +1,11 @@
 import { BATCH_WINDOW } from '../batch-window.js';
 import { MAX_STORED_EXAMPLES } from '../rejection-examples.js';
 
-/** Adds one batch's counts of what was not learnt. */
-export const REJECT = `
--- Input   KEYS[1] recorded sequences of the source   KEYS[2] counts
---         ARGV[1] sequence   ARGV[2] expiry of KEYS[1] in seconds   then 3 a reason: reason, responses, examples
+/** Counts one batch of a source, and adds its counts of what was not learnt. */
+export const COUNT_BATCH = `
+-- Input   KEYS[1] recorded sequences of the source   KEYS[2] counts of what was not learnt   KEYS[3] sources
+--         ARGV[1] sequence   ARGV[2] expiry of KEYS[1] in seconds   ARGV[3] source
+--         then 3 a reason: reason, responses, examples
 -- Output  1 counted, 0 counted before
 -- Atomic  so that a batch that is sent twice counts once.
 local sequence = tonumber(ARGV[1])
@@ -22,7 +23,10 @@ for i = 1, #words do
   if tonumber(words[i]) > highest - ${BATCH_WINDOW} then kept[#kept + 1] = words[i] end
 end
 redis.call('SET', KEYS[1], table.concat(kept, ' '), 'EX', ARGV[2])
-for i = 3, #ARGV, 3 do
+local batches, top = string.match(redis.call('HGET', KEYS[3], ARGV[3] .. '|n') or '0 0', '^(%d+) (%d+)$')
+redis.call('HSET', KEYS[3], ARGV[3] .. '|n',
+  string.format('%d %d', tonumber(batches) + 1, math.max(tonumber(top), sequence)))
+for i = 4, #ARGV, 3 do
   redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
   local names, seen = {}, {}
   local known = redis.call('HGET', KEYS[2], ARGV[i] .. '|examples') or ''

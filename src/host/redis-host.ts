@@ -1,0 +1,93 @@
+import type { Hostname } from '../dns/hostname.js';
+import { readEvidence, type EvidenceRow } from './evidence-fields.js';
+import { DAY_MS, stateOf, toRecord, type HostCore } from './host-core.js';
+import type { Decision, HostFlag, HostFlagName, HostPort, HostRecord, HostState, Transition } from './host-record.js';
+
+/** A host's hash as Redis gives it; empty when there is none. Its fields are described in `lua/record.ts`. */
+export type HostHash = Readonly<Record<string, string>>;
+
+/** The record that a hash holds; undefined when it holds none. */
+export function readHost(hostname: Hostname, hash: HostHash | undefined): HostRecord | undefined {
+  const core = hash === undefined ? undefined : readCore(hash);
+  return core === undefined || hash === undefined ? undefined : toRecord(hostname, core, readEvidence(toRows(hash)));
+}
+
+/** The inverse of `lua/record.ts` and of {@link writeCore}. */
+export function readCore(hash: HostHash): HostCore | undefined {
+  if (hash['f'] === undefined) return undefined;
+  const [min = '0', max = '0'] = words(hash['t']);
+  const [chainAtMs = '0', ...chain] = words(hash['c']);
+  const [firstState, firstReason = ''] = words(hash['i']);
+  return {
+    firstSeenMs: Number(hash['f']),
+    lastSeenMs: Number(hash['l']),
+    lookups: Number(hash['n']),
+    addresses: Object.fromEntries(pairs(words(hash['a'])).map(([address, atMs]) => [address, Number(atMs)])),
+    ttlSeconds: { min: Number(min), max: Number(max) },
+    cnames: { atMs: Number(chainAtMs), chain },
+    days: words(hash['d']).map((word) => {
+      const [day, lookups] = word.split(':');
+      return { dayMs: Number(day) * DAY_MS, lookups: Number(lookups) };
+    }),
+    ...(firstState === undefined ? {} : { first: { state: firstState as HostState, reason: firstReason } }), // by writeCore
+    transitions: lines<Transition>(hash['x']),
+    flags: words(hash['g']).map(readFlag),
+    ports: lines<HostPort>(hash['o']),
+    decisions: lines<Decision>(hash['k']),
+    children: words(hash['e']),
+  };
+}
+
+/** The fields of a core that no observation changes, and for a new host all of them; empty is absent. */
+export function writeCore(core: HostCore, isNew: boolean): HostHash {
+  const jsonLines = (items: readonly object[]): string => items.map((item) => JSON.stringify(item)).join('\n');
+  const fields = {
+    i: core.first === undefined ? '' : `${core.first.state} ${core.first.reason}`,
+    s: stateOf(core) === 'candidate' ? '' : stateOf(core),
+    x: jsonLines(core.transitions),
+    g: core.flags.map(({ name, sinceMs, untilMs }) => `${name}:${sinceMs}:${untilMs ?? ''}`).join(' '),
+    o: jsonLines(core.ports),
+    k: jsonLines(core.decisions),
+  };
+  if (!isNew) return fields;
+  const { firstSeenMs, lastSeenMs, lookups, ttlSeconds, cnames } = core;
+  return {
+    ...fields,
+    f: String(firstSeenMs),
+    l: String(lastSeenMs),
+    n: String(lookups),
+    t: `${ttlSeconds.min} ${ttlSeconds.max}`,
+    c: [cnames.atMs, ...cnames.chain].join(' '),
+  };
+}
+
+function readFlag(word: string): HostFlag {
+  const [name, since, until] = word.split(':');
+  return {
+    name: name as HostFlagName, // by writeCore
+    sinceMs: Number(since),
+    ...(until === undefined || until === '' ? {} : { untilMs: Number(until) }),
+  };
+}
+
+function toRows(hash: HostHash): readonly EvidenceRow[] {
+  return Object.entries(hash).flatMap(([field, value]) => {
+    if (!field.includes('|')) return [];
+    const [first, last, lookups] = words(value).map(Number);
+    return [{ field, usage: { firstSeenMs: first ?? 0, lastSeenMs: last ?? 0, lookups: lookups ?? 0 } }];
+  });
+}
+
+const words = (text: string | undefined): string[] => (text ?? '').split(' ').filter((word) => word !== '');
+
+function pairs(list: readonly string[]): readonly (readonly [string, string])[] {
+  return list.flatMap((word, index) => (index % 2 === 0 ? [[word, list[index + 1] ?? ''] as const] : []));
+}
+
+/** One JSON text a line; written by writeCore and `lua/transition.ts` only. */
+function lines<T>(text: string | undefined): T[] {
+  return (text ?? '')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+}

@@ -1,0 +1,64 @@
+import { getDomain, getPublicSuffix } from 'tldts';
+
+/** Names may hold what a host cannot (`_`), and each is a bare name: no URL has to be taken apart. */
+const OPTIONS = { allowPrivateDomains: true, extractHostname: false, validateHostname: false } as const;
+
+/**
+ * Suffixes below which strangers have names, though the Public Suffix List has them not, or not all of them: a wildcard
+ * there would open what belongs to others.
+ *
+ * @see https://publicsuffix.org, whose private section has most of its kind
+ */
+const SHARED_SUFFIXES: ReadonlySet<string> = new Set([
+  'akadns.net',
+  'akamaiedge.net',
+  'akamaihd.net',
+  'amazonaws.com',
+  'amazonaws.com.cn',
+  'azure-api.net',
+  'azure.com',
+  'azurecr.io',
+  'cloudapp.net',
+  'edgekey.net',
+  'edgesuite.net',
+  'fastly.net',
+  'googleapis.com',
+  'googleusercontent.com',
+  'oraclecloud.com',
+  'r2.dev',
+  'trafficmanager.net',
+  'windows.net',
+]);
+
+/**
+ * The registrable domain: the public suffix (the private section of the list included) and one label more. A name that is
+ * itself a public suffix stands for itself.
+ */
+export function registrableDomain(name: string): string {
+  return getDomain(withoutStar(name), OPTIONS) ?? withoutStar(name);
+}
+
+/** Whether a wildcard below `parent` would reach the names of strangers: at or above a public suffix or a shared one. */
+export function isSharedParent(parent: string): boolean {
+  if (!parent.includes('.') || getDomain(parent, OPTIONS) === null) return true;
+  if (getPublicSuffix(parent, OPTIONS) === parent) return true;
+  return [...SHARED_SUFFIXES].some(
+    (shared) => shared === parent || isBelow(shared, parent) || isRegionOf(parent, shared),
+  );
+}
+
+/** Whether `name` lies below `parent`. */
+export function isBelow(name: string, parent: string): boolean {
+  return name.endsWith(parent) && name.charCodeAt(name.length - parent.length - 1) === DOT;
+}
+
+const DOT = 0x2e;
+
+/** `eu-west-1.amazonaws.com`, `s3.amazonaws.com`: one label below a shared suffix is shared as well. */
+function isRegionOf(parent: string, shared: string): boolean {
+  return isBelow(parent, shared) && !parent.slice(0, -shared.length - 1).includes('.');
+}
+
+function withoutStar(name: string): string {
+  return name.startsWith('*.') ? name.slice(2) : name;
+}
