@@ -7,7 +7,7 @@ import { ConfigurationError, defaultStateDirectory, isInCluster, processEnvironm
 import type { Configuration } from './config/schema.js';
 import type { HostStore } from './host/host-store.js';
 import { Collector } from './intake/dnstap/collector.js';
-import { corefileLine } from './install/corefile-line.js';
+import { corefileLine } from './install/corefile/corefile-line.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
 import { replay } from './intake/replay/replay.js';

@@ -1,4 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
+import { type CoreDnsVersion, isBefore, parseCoreDnsVersion } from './coredns-version.js';
 
 /**
  * Why a CoreDNS cannot be given a line.
@@ -11,7 +12,7 @@ import { isIPv4, isIPv6 } from 'node:net';
  * - `version-too-old`: before 1.0.0 a CoreDNS does not start while nobody listens, and up to 1.8.0 it waits for ever,
  *   without serving DNS, for a receiver that takes the connection and then stays silent.
  */
-export type CorefileRefusal =
+export type CorefileLineRefusal =
   | 'endpoint-has-blank'
   | 'endpoint-not-an-address'
   | 'endpoint-path-too-long'
@@ -30,7 +31,7 @@ export type CorefileCaution = 'listen-first' | 'only-tap';
 
 /** @see corefileLine */
 export type CorefileLine =
-  { readonly line: string; readonly cautions: readonly CorefileCaution[] } | { readonly refused: CorefileRefusal };
+  { readonly line: string; readonly cautions: readonly CorefileCaution[] } | { readonly refused: CorefileLineRefusal };
 
 /** @see corefileLine */
 export interface CorefileLineOptions {
@@ -40,12 +41,9 @@ export interface CorefileLineOptions {
   readonly version?: string;
 }
 
-type Version = readonly [number, number, number];
-
 const MAX_UNIX_PATH_BYTES = 107; // sun_path has 108 bytes, one of them the terminator
 const TCP = /^tcp:\/\/(?:\[([^\]]+)\]|([^:/[\]]+)):(\d{1,5})$/;
-const VERSION = /^v?(\d+)\.(\d+)(?:\.(\d+))?(?:[-+_.].*)?$/;
-const OLDEST: Version = [1, 8, 1]; // the first with a timeout in the Frame Streams handshake
+const OLDEST: CoreDnsVersion = [1, 8, 1]; // the first with a timeout in the Frame Streams handshake
 
 /**
  * The Corefile line that makes a CoreDNS send to us, the same for every version that can be tapped: `full` must be the
@@ -58,7 +56,7 @@ export function corefileLine({ endpoint, version }: CorefileLineOptions): Corefi
   if (refused !== undefined) return { refused };
   const line = `dnstap ${endpoint} full`;
   if (version === undefined) return { line, cautions: ['listen-first', 'only-tap'] };
-  const parsed = parseVersion(version);
+  const parsed = parseCoreDnsVersion(version);
   if (parsed === undefined) return { refused: 'version-unreadable' };
   if (isBefore(parsed, OLDEST)) return { refused: 'version-too-old' };
   const cautions: CorefileCaution[] = [];
@@ -67,14 +65,14 @@ export function corefileLine({ endpoint, version }: CorefileLineOptions): Corefi
   return { line, cautions };
 }
 
-function refuseEndpoint(endpoint: string): CorefileRefusal | undefined {
+function refuseEndpoint(endpoint: string): CorefileLineRefusal | undefined {
   if (/[\s#"{}]/u.test(endpoint)) return 'endpoint-has-blank';
   if (!endpoint.startsWith('unix:///')) return refuseTcp(endpoint);
   const path = endpoint.slice('unix://'.length);
   return Buffer.byteLength(path) > MAX_UNIX_PATH_BYTES ? 'endpoint-path-too-long' : undefined;
 }
 
-function refuseTcp(endpoint: string): CorefileRefusal | undefined {
+function refuseTcp(endpoint: string): CorefileLineRefusal | undefined {
   const match = TCP.exec(endpoint);
   if (match === null) return 'endpoint-unreadable';
   const [, ipv6, other = '', digits] = match;
@@ -82,15 +80,4 @@ function refuseTcp(endpoint: string): CorefileRefusal | undefined {
   if (port < 1 || port > 0xffff) return 'endpoint-unreadable';
   if (ipv6 === undefined) return isIPv4(other) ? undefined : 'endpoint-not-an-address';
   return isIPv6(ipv6) ? undefined : 'endpoint-unreadable';
-}
-
-function parseVersion(text: string): Version | undefined {
-  const match = VERSION.exec(text);
-  if (match === null) return undefined;
-  return [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
-}
-
-function isBefore(a: Version, b: Version): boolean {
-  const index = a.findIndex((number, position) => number !== b[position]);
-  return index >= 0 && (a[index] ?? 0) < (b[index] ?? 0);
 }

@@ -1,4 +1,4 @@
-import { corefileLine } from '../../src/install/corefile-line.js';
+import { corefileLine } from '../../../src/install/corefile/corefile-line.js';
 
 const endpoint = 'tcp://192.0.2.7:6000';
 const line = 'dnstap tcp://192.0.2.7:6000 full';
