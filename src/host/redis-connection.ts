@@ -48,6 +48,8 @@ const reconnectDelay = (attempt: number): number =>
 export class RedisConnection {
   readonly client: Redis | Cluster;
   readonly #firstAttempt: Promise<void>;
+  /** Why there is no connection. */
+  #fault: Error | undefined;
   #isClosed = false;
 
   /** @throws HostStoreError HOST_STORE_URL, HOST_STORE_CREDENTIALS when a file cannot be read. */
@@ -59,8 +61,14 @@ export class RedisConnection {
     this.#firstAttempt = new Promise<void>((resolve) => {
       for (const event of ['ready', 'error', 'close']) client.once(event, () => resolve());
     });
-    client.on('ready', () => onConnection?.({ connected: true }));
-    client.on('error', (err: Error) => onConnection?.({ connected: false, err }));
+    client.on('ready', () => {
+      this.#fault = undefined;
+      onConnection?.({ connected: true });
+    });
+    client.on('error', (err: Error) => {
+      this.#fault = reasonOf(err);
+      onConnection?.({ connected: false, err: this.#fault });
+    });
     client.on('close', () => onConnection?.({ connected: false })); // also what has no error, as a cluster that is down
     // ioredis gives up when an attempt itself throws, as with a certificate that is only half written.
     client.on('end', () => setTimeout(() => this.#reconnect(), MAX_RECONNECT_DELAY_MS).unref());
@@ -81,7 +89,8 @@ export class RedisConnection {
     try {
       return await Promise.race([command(), timeout]);
     } catch (err) {
-      throw toStoreError(err);
+      // What ioredis says of a command that it could not send tells nothing.
+      throw toStoreError(this.#fault ?? err);
     } finally {
       clearTimeout(timer);
     }
@@ -116,6 +125,11 @@ export class RedisConnection {
   #reconnect(): void {
     if (!this.#isClosed) this.client.connect().catch(() => undefined); // its error event tells of it
   }
+}
+
+/** That no node of a cluster answers says nothing; why the last one did not says all. */
+function reasonOf(err: Error & { readonly lastNodeError?: unknown }): Error {
+  return typeof err.lastNodeError === 'object' && err.lastNodeError !== null ? (err.lastNodeError as Error) : err; // ClusterAllFailedError
 }
 
 /** A pipeline does not reject while Redis is away: each reply is looked at. */
