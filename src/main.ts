@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander';
 import { ConfigurationError } from './config/load.js';
+import { ExitError } from './cli/exit-error.js';
 import { createProgram } from './cli/program.js';
 
 const EXIT_USAGE = 2;
@@ -16,6 +17,7 @@ try {
 }
 
 function report(err: unknown): number {
+  if (err instanceof ExitError) return err.exitCode;
   if (err instanceof CommanderError) return err.exitCode === 0 ? 0 : EXIT_USAGE; // it has printed what is wrong
   const isUsage = err instanceof ConfigurationError;
   process.stderr.write(`istio-discovery: ${isUsage ? `${err.code}\n${err.message}` : describe(err)}\n`);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { collectCommand } from './collect.js';
 import { hostsCommand } from './hosts.js';
+import { lintCommand } from './lint.js';
 import { reconcileCommand } from './reconcile.js';
 import { runCommand } from './run.js';
 import type { Terminal } from './terminal.js';
@@ -14,7 +15,7 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride();
-  for (const command of [runCommand, collectCommand, reconcileCommand, hostsCommand]) {
+  for (const command of [runCommand, collectCommand, reconcileCommand, hostsCommand, lintCommand]) {
     program.addCommand(command(terminal, signal).copyInheritedSettings(program));
   }
   return program;

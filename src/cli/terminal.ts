@@ -1,5 +1,6 @@
-/** Where a command prints: its result, and what it says meanwhile. */
+/** Where a command reads, and where it prints: its result, and what it says meanwhile. */
 export interface Terminal {
+  readonly stdin: NodeJS.ReadableStream;
   readonly stdout: NodeJS.WritableStream;
   readonly stderr: NodeJS.WriteStream;
 }

@@ -19,7 +19,7 @@ async function outcome(...args: readonly string[]): Promise<{ code: unknown; tex
 describe('istio-discovery', () => {
   it('prints its version, and help for everything', async () => {
     expect((await runProgram('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    for (const command of ['run', 'collect', 'reconcile', 'hosts']) {
+    for (const command of ['run', 'collect', 'reconcile', 'hosts', 'lint']) {
       expect((await runProgram(command, '--help')).stdout).toContain(`Usage: istio-discovery ${command}`);
     }
   });

@@ -377,5 +377,6 @@ export const RULE_CASES: readonly RuleCase[] = [
   labelled('an annotation', { annotations: { 'example.com/any': 'any text, *' } }),
   labelled('an annotation whose key is none', { annotations: { 'a b': '' } }, 'metadata-annotation'),
   labelled('annotations that are too large', { annotations: { a: 'a'.repeat(262_144) } }, 'metadata-annotation'),
+  labelled('labels that are a list', { labels: [] }, 'type'),
   labelled('a field of metadata that there is not', { lables: {} }, 'unknown-field'),
 ];
