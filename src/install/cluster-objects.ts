@@ -1,0 +1,58 @@
+import type { KubernetesClient } from '../kubernetes/client.js';
+import { KubernetesError } from '../kubernetes/kubernetes-error.js';
+import { isKubernetesObject, type KubernetesObject, resourcePath } from '../kubernetes/kubernetes-object.js';
+import { listResource } from '../kubernetes/list.js';
+
+/** The kinds that detection looks at. */
+export const OBJECT_KINDS = {
+  ConfigMap: { group: '', version: 'v1', plural: 'configmaps' },
+  DaemonSet: { group: 'apps', version: 'v1', plural: 'daemonsets' },
+  Deployment: { group: 'apps', version: 'v1', plural: 'deployments' },
+  MutatingWebhookConfiguration: {
+    group: 'admissionregistration.k8s.io',
+    version: 'v1',
+    plural: 'mutatingwebhookconfigurations',
+  },
+  Namespace: { group: '', version: 'v1', plural: 'namespaces' },
+  Node: { group: '', version: 'v1', plural: 'nodes' },
+  Service: { group: '', version: 'v1', plural: 'services' },
+  StatefulSet: { group: 'apps', version: 'v1', plural: 'statefulsets' },
+} as const;
+
+export type ObjectKind = keyof typeof OBJECT_KINDS;
+
+/** Where to read objects: a cluster, or a directory of files. */
+export interface ClusterObjects {
+  /** Empty where there are none. */
+  list(kind: ObjectKind, namespace?: string): Promise<readonly KubernetesObject[]>;
+  get(kind: ObjectKind, namespace: string, name: string): Promise<KubernetesObject | undefined>;
+}
+
+/**
+ * The objects of the API server, read when they are asked for.
+ *
+ * @throws KubernetesError from each method; KUBERNETES_ERR_FORBIDDEN where a right is missing
+ */
+export function liveObjects(client: KubernetesClient, signal?: AbortSignal): ClusterObjects {
+  return {
+    list: async (kind, namespace) => {
+      const { items } = await listResource({
+        client,
+        resource: OBJECT_KINDS[kind],
+        ...(namespace !== undefined && { namespace }),
+        ...(signal && { signal }),
+      });
+      return items;
+    },
+    get: async (kind, namespace, name) => {
+      try {
+        const path = resourcePath(OBJECT_KINDS[kind], { namespace, name });
+        const { body } = await client.request({ method: 'GET', path, ...(signal && { signal }) });
+        return isKubernetesObject(body) ? body : undefined;
+      } catch (err) {
+        if (err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_NOT_FOUND') return undefined;
+        throw err;
+      }
+    },
+  };
+}

@@ -1,0 +1,206 @@
+import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
+import type { ClusterObjects } from './cluster-objects.js';
+import { detectNodeCache, type NodeCache } from './detect-node-cache.js';
+import { type LiveCorefile, readLiveCorefile } from './live-corefile.js';
+import { detectPlatform, kubeletVersion, type Platform } from './platform.js';
+import { type ContainerFields, fieldManagersOf, labelsOf, podSpec, workloadFields } from './pod-template.js';
+
+/** Through what the Corefile of this cluster has to be changed so that nobody changes it back. */
+export type CorefileRoute =
+  /** The ConfigMap itself. */
+  | 'configmap'
+  /** A key of our own in ConfigMap `coredns-custom` (k3s, AKS). */
+  | 'coredns-custom'
+  /** Values of the add-on (EKS). */
+  | 'eks-addon'
+  /** Values of the chart, in a HelmChartConfig (RKE2). */
+  | 'helm-chart-config'
+  /** Nothing: whatever runs it undoes every change, or it has no Corefile. */
+  | 'none';
+
+/** The Deployment or DaemonSet that answers for the Service of the cluster DNS. */
+export interface DnsWorkload {
+  readonly kind: 'Deployment' | 'DaemonSet';
+  readonly name: string;
+  /** Name of the container that answers. */
+  readonly container: string;
+  readonly image: string;
+  /** Pods that are wanted, and those that are ready. */
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  /** Who else writes it, if that is known: `Helm`, `eks`, `addon-manager`, `aks`, `k3s` or `openshift`. */
+  readonly managedBy?: string;
+  /** As it was read. */
+  readonly object: KubernetesObject;
+}
+
+/** What answers DNS in a cluster. */
+export interface ClusterDns {
+  /** `none`: no pods of the cluster answer; a service of the nodes or of the provider does. */
+  readonly kind: 'coredns' | 'kube-dns' | 'none';
+  readonly platform: Platform;
+  readonly namespace: string;
+  readonly service?: { readonly name: string; readonly clusterIp: string };
+  readonly workload?: DnsWorkload;
+  /** Version of CoreDNS as the tag of its image has it; absent where the image is named by digest. */
+  readonly version?: string;
+  readonly corefile?: LiveCorefile;
+  readonly route: CorefileRoute;
+  /** A cache on each node in front of it. */
+  readonly nodeCache?: NodeCache;
+  /** Versions of the kubelets, each once, sorted. */
+  readonly kubeletVersions: readonly string[];
+}
+
+/** Where cluster DNS is found; the first in which there is one counts. */
+const NAMESPACES = ['kube-system', 'openshift-dns'] as const;
+
+const DNS_PORT = 53;
+/** The one that NodeLocal DNSCache asks; it selects the same pods. */
+const UPSTREAM_SERVICE = 'kube-dns-upstream';
+
+/**
+ * Finds the cluster DNS by its Service, the workload by the Service's selector, and the Corefile by the workload's volumes.
+ *
+ * @throws KubernetesError where a right is missing: nothing is known then, which is not the same as nothing being there
+ */
+export async function detectClusterDns(objects: ClusterObjects): Promise<ClusterDns> {
+  const nodes = await objects.list('Node');
+  const hasKubeadmConfig = (await objects.get('ConfigMap', 'kube-system', 'kubeadm-config')) !== undefined;
+  const kubeletVersions = [...new Set(nodes.map(kubeletVersion).filter((version) => version !== ''))].sort();
+  const found = await findDns(objects);
+  const isOpenshiftDns = found?.at.namespace === 'openshift-dns';
+  const platform = detectPlatform({ nodes, hasKubeadmConfig, isOpenshiftDns });
+  const nodeCache = await detectNodeCache(objects, nodes);
+  const common = { platform, kubeletVersions, ...(nodeCache && { nodeCache }) };
+  if (found?.workload !== undefined)
+    return { ...common, ...(await describeDns(objects, found.workload, platform)), ...found.at };
+  return { ...common, kind: 'none', route: 'none', ...(found?.at ?? { namespace: NAMESPACES[0] }) };
+}
+
+type WorkloadDns = Pick<ClusterDns, 'corefile' | 'kind' | 'route' | 'version' | 'workload'>;
+
+async function describeDns(
+  objects: ClusterObjects,
+  workload: KubernetesObject,
+  platform: Platform,
+): Promise<WorkloadDns> {
+  const containers = podSpec(workload).containers ?? [];
+  const container = containers.find(isCoreDns);
+  if (container === undefined) {
+    const first = containers[0] ?? {};
+    return { kind: 'kube-dns', route: 'none', workload: describeWorkload(workload, first, platform) };
+  }
+  const corefile = await readLiveCorefile(objects, { workload, container });
+  const version = versionOfImage(container.image ?? '');
+  return {
+    kind: 'coredns',
+    route: corefile === undefined ? 'none' : routeOf(platform, workload),
+    workload: describeWorkload(workload, container, platform),
+    ...(version !== undefined && { version }),
+    ...(corefile && { corefile }),
+  };
+}
+
+/** `v1.11.3` of `registry.example.com/coredns:v1.11.3@sha256:…`; undefined without a tag that starts with a version. */
+export function versionOfImage(image: string): string | undefined {
+  return /:(v?\d+\.\d+[^:/@]*)(?:@|$)/.exec(image)?.[1];
+}
+
+interface FoundDns {
+  readonly at: { readonly namespace: string; readonly service: NonNullable<ClusterDns['service']> };
+  readonly workload?: KubernetesObject;
+}
+
+async function findDns(objects: ClusterObjects): Promise<FoundDns | undefined> {
+  for (const namespace of NAMESPACES) {
+    const service = (await objects.list('Service', namespace)).find(isDnsService);
+    if (service === undefined) continue;
+    const { clusterIP = '', selector = {} } = (service as ServiceFields).spec ?? {}; // every field is optional
+    const at = { namespace, service: { name: service.metadata.name, clusterIp: clusterIP } };
+    const workload = await findSelected(objects, namespace, selector);
+    return workload === undefined ? { at } : { at, workload };
+  }
+  return undefined;
+}
+
+interface ServiceFields {
+  readonly spec?: {
+    readonly clusterIP?: string;
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly ports?: readonly { readonly port?: number }[];
+  };
+}
+
+function isDnsService(service: KubernetesObject): boolean {
+  const { clusterIP, ports = [] } = (service as ServiceFields).spec ?? {}; // every field is optional
+  const { name } = service.metadata;
+  const labels = labelsOf(service);
+  const isNamedSo = ['kube-dns', 'dns-default'].includes(name) || labels['k8s-app'] === 'kube-dns';
+  return isNamedSo && name !== UPSTREAM_SERVICE && clusterIP !== 'None' && ports.some(({ port }) => port === DNS_PORT);
+}
+
+/** The workload whose pods the Service selects; one that is scaled to nothing has been replaced by another. */
+async function findSelected(
+  objects: ClusterObjects,
+  namespace: string,
+  selector: Readonly<Record<string, string>>,
+): Promise<KubernetesObject | undefined> {
+  const wanted = Object.entries(selector);
+  if (wanted.length === 0) return undefined;
+  const workloads = [...(await objects.list('Deployment', namespace)), ...(await objects.list('DaemonSet', namespace))];
+  return workloads
+    .filter((workload) => {
+      const labels = workloadFields(workload).spec?.template?.metadata?.labels ?? {};
+      return wanted.every(([name, value]) => labels[name] === value);
+    })
+    .find((workload) => workloadFields(workload).spec?.replicas !== 0);
+}
+
+/** By its arguments too: a mirror may call its image anything. */
+function isCoreDns({ image = '', args = [], command = [] }: ContainerFields): boolean {
+  return /coredns/.test(image) || [...command, ...args].some((word) => /^--?conf(?:=|$)|^\/?coredns$/.test(word));
+}
+
+function describeWorkload(object: KubernetesObject, container: ContainerFields, platform: Platform): DnsWorkload {
+  const managedBy = managerOf(object, platform);
+  const { name: containerName = '', image = '' } = container;
+  return {
+    name: object.metadata.name,
+    container: containerName,
+    image,
+    ...replicasOf(object),
+    ...(managedBy !== undefined && { managedBy }),
+    object,
+  };
+}
+
+function replicasOf(object: KubernetesObject): Pick<DnsWorkload, 'kind' | 'readyReplicas' | 'replicas'> {
+  const { spec = {}, status = {} } = workloadFields(object);
+  if (object.kind === 'DaemonSet') {
+    const { desiredNumberScheduled: replicas = 0, numberReady: readyReplicas = 0 } = status;
+    return { kind: 'DaemonSet', replicas, readyReplicas };
+  }
+  return { kind: 'Deployment', replicas: spec.replicas ?? 1, readyReplicas: status.readyReplicas ?? 0 };
+}
+
+function managerOf(object: KubernetesObject, platform: Platform): string | undefined {
+  const labels = labelsOf(object);
+  if (platform === 'openshift' || platform === 'aks' || platform === 'k3s') return platform;
+  if (isEksAddon(object)) return 'eks';
+  if (labels['app.kubernetes.io/managed-by'] === 'Helm') return 'Helm';
+  return labels['addonmanager.kubernetes.io/mode'] === 'Reconcile' ? 'addon-manager' : undefined;
+}
+
+function routeOf(platform: Platform, workload: KubernetesObject): CorefileRoute {
+  if (platform === 'openshift') return 'none';
+  if (platform === 'rke2') return 'helm-chart-config';
+  if (isEksAddon(workload)) return 'eks-addon';
+  const hasCustom = podSpec(workload).volumes?.some(({ configMap }) => configMap?.name === 'coredns-custom');
+  return hasCustom === true ? 'coredns-custom' : 'configmap';
+}
+
+/** The add-on writes by server-side apply as `eks`; a CoreDNS that somebody installed has the same labels, but not that. */
+function isEksAddon(object: KubernetesObject): boolean {
+  return fieldManagersOf(object).includes('eks');
+}

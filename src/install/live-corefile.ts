@@ -1,0 +1,100 @@
+import { posix } from 'node:path';
+import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
+import type { ClusterObjects } from './cluster-objects.js';
+import { configMapData, type ContainerFields, podSpec, type VolumeFields } from './pod-template.js';
+
+/** The Corefile that a CoreDNS reads, found through its workload and not by a name that it usually has. */
+export interface LiveCorefile {
+  readonly configMap: string;
+  /** During a migration by kubeadm it is `Corefile-backup`. */
+  readonly key: string;
+  readonly text: string;
+  /** Of the ConfigMap, for a guarded write. */
+  readonly resourceVersion?: string;
+  /** Files that it may import, by the path as an import names it, absolute and relative to the Corefile. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /** What is known of the environment of the container. */
+  readonly environment: ReadonlyMap<string, string>;
+}
+
+export interface CorefileLocation {
+  readonly workload: KubernetesObject;
+  readonly container: ContainerFields;
+  /** Where the Corefile is in the container. @defaultValue what its arguments say */
+  readonly path?: string | undefined;
+}
+
+const DEFAULT_FILE = 'Corefile';
+
+/**
+ * Follows a workload's `-conf` argument to the volume and to the ConfigMap and key. Undefined when it leads to no ConfigMap
+ * that exists.
+ */
+export async function readLiveCorefile(
+  objects: ClusterObjects,
+  { workload, container, path: corefilePath = confArgument(container) }: CorefileLocation,
+): Promise<LiveCorefile | undefined> {
+  const namespace = workload.metadata.namespace ?? '';
+  const mounts = mountsOf(container, podSpec(workload).volumes ?? []);
+  const files = new Map<string, Uint8Array>();
+  let found: Omit<LiveCorefile, 'files' | 'environment'> | undefined;
+  for (const { mountPath, volume } of mounts) {
+    const configMap = volume.configMap?.name ?? '';
+    const object = await objects.get('ConfigMap', namespace, configMap);
+    for (const { path, key, text } of mountedFiles(volume, object)) {
+      const mounted = posix.join(mountPath, path);
+      const isCorefile = corefilePath === undefined ? path === DEFAULT_FILE : mounted === corefilePath;
+      if (isCorefile) found = { configMap, key, text, ...versionOf(object) };
+      else files.set(mounted, Buffer.from(text));
+    }
+  }
+  if (found === undefined) return undefined;
+  const directory = posix.dirname(corefilePath ?? '/etc/coredns/Corefile');
+  return { ...found, files: withRelativePaths(files, directory), environment: environmentOf(container) };
+}
+
+interface Mount {
+  readonly mountPath: string;
+  readonly volume: VolumeFields;
+}
+
+function mountsOf({ volumeMounts = [] }: ContainerFields, volumes: readonly VolumeFields[]): readonly Mount[] {
+  return volumeMounts.flatMap(({ name, mountPath }) => {
+    const volume = volumes.find((each) => each.name === name && each.configMap !== undefined);
+    return volume === undefined || mountPath === undefined ? [] : [{ mountPath, volume }];
+  });
+}
+
+/** `-conf PATH`, `--conf=PATH`, in the command or in the arguments. */
+function confArgument({ command = [], args = [] }: ContainerFields): string | undefined {
+  const words = [...command, ...args];
+  const index = words.findIndex((word) => /^--?conf(?:=|$)/.test(word));
+  if (index < 0) return undefined;
+  return /=(.*)$/s.exec(words[index] ?? '')?.[1] ?? words[index + 1];
+}
+
+function mountedFiles(
+  { configMap }: VolumeFields,
+  object: KubernetesObject | undefined,
+): readonly { readonly path: string; readonly key: string; readonly text: string }[] {
+  const data = configMapData(object);
+  const items = configMap?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
+  return items.flatMap(({ key = '', path = key }) => {
+    const text = data[key];
+    return text === undefined ? [] : [{ path, key, text }];
+  });
+}
+
+function withRelativePaths(files: ReadonlyMap<string, Uint8Array>, directory: string): ReadonlyMap<string, Uint8Array> {
+  const relative = [...files].map(([path, bytes]) => [posix.relative(directory, path), bytes] as const);
+  return new Map([...files, ...relative]);
+}
+
+function environmentOf({ env = [] }: ContainerFields): ReadonlyMap<string, string> {
+  return new Map(env.flatMap(({ name, value }) => (name === undefined || value === undefined ? [] : [[name, value]])));
+}
+
+function versionOf(object: KubernetesObject | undefined): { readonly resourceVersion?: string } {
+  const version = object?.metadata.resourceVersion;
+  return version === undefined ? {} : { resourceVersion: version };
+}

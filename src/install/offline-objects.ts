@@ -1,0 +1,59 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import { isKubernetesObject, type KubernetesObject } from '../kubernetes/kubernetes-object.js';
+import type { ClusterObjects } from './cluster-objects.js';
+import { InstallError } from './install-error.js';
+
+/**
+ * The objects in the YAML and JSON files of a directory, as `kubectl get -o yaml` prints them; lists count as their items.
+ *
+ * @throws InstallError INSTALL_ERR_OFFLINE_DIRECTORY
+ */
+export async function readOfflineObjects(directory: string): Promise<ClusterObjects> {
+  const objects: KubernetesObject[] = [];
+  for (const file of await filesOf(directory)) objects.push(...(await objectsOf(file)));
+  return {
+    list: (kind, namespace) =>
+      Promise.resolve(
+        objects.filter(
+          (object) => object.kind === kind && (namespace === undefined || object.metadata.namespace === namespace),
+        ),
+      ),
+    get: (kind, namespace, name) =>
+      Promise.resolve(
+        objects.find(
+          ({ kind: each, metadata }) => each === kind && metadata.namespace === namespace && metadata.name === name,
+        ),
+      ),
+  };
+}
+
+async function filesOf(directory: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(directory);
+    return names
+      .filter((name) => /\.(?:ya?ml|json)$/.test(name))
+      .map((name) => join(directory, name))
+      .sort();
+  } catch (cause) {
+    throw new InstallError('INSTALL_ERR_OFFLINE_DIRECTORY', `${directory} cannot be read`, { cause });
+  }
+}
+
+async function objectsOf(file: string): Promise<readonly KubernetesObject[]> {
+  const documents = parseAllDocuments(await readFile(file, 'utf8'));
+  return [documents].flat().flatMap((document) => {
+    const [problem] = document.errors;
+    if (problem !== undefined) {
+      throw new InstallError('INSTALL_ERR_OFFLINE_DIRECTORY', `${file}: ${problem.message}`, { cause: problem });
+    }
+    return itemsOf(document.toJS({ maxAliasCount: 100 }));
+  });
+}
+
+function itemsOf(value: unknown): readonly KubernetesObject[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('items' in value && Array.isArray(value.items)) return value.items.filter(isKubernetesObject);
+  return isKubernetesObject(value) ? [value] : [];
+}

@@ -1,0 +1,118 @@
+import { KubernetesClient } from '../../src/kubernetes/client.js';
+import { liveObjects } from '../../src/install/cluster-objects.js';
+import { detectClusterDns, versionOfImage, type ClusterDns } from '../../src/install/detect-cluster-dns.js';
+import { readOfflineObjects } from '../../src/install/offline-objects.js';
+import { startKubeApiserver } from '../support/kube-apiserver.js';
+import { applyPlatform, platformDirectory } from './platform.js';
+
+async function detect(platform: string): Promise<ClusterDns> {
+  return detectClusterDns(await readOfflineObjects(platformDirectory(platform)));
+}
+
+/** `kind platform route, workload (managedBy) ready/replicas version, ConfigMap/key, node cache`. */
+function summary({ kind, platform, namespace, route, workload, version, corefile, nodeCache }: ClusterDns): string {
+  const { kind: workloadKind, name, container, managedBy, readyReplicas, replicas } = workload ?? {};
+  return [
+    `${kind} on ${platform} by ${route}`,
+    workload &&
+      `${namespace}/${workloadKind}/${name}/${container} ${readyReplicas}/${replicas} of ${managedBy} ${version}`,
+    corefile && `${corefile.configMap}/${corefile.key}`,
+    nodeCache && `${nodeCache.kind} ${nodeCache.version} ${nodeCache.bypassesClusterDns}`,
+  ]
+    .filter(Boolean)
+    .join(', ');
+}
+
+describe('what answers DNS in a cluster', () => {
+  it.each([
+    [
+      'aks',
+      'coredns on aks by coredns-custom, kube-system/Deployment/coredns/coredns 2/2 of aks v1.12.1-4, coredns/Corefile',
+    ],
+    [
+      'aks-localdns',
+      'coredns on aks by coredns-custom, kube-system/Deployment/coredns/coredns 2/2 of aks v1.12.1-4, coredns/Corefile, aks-localdns undefined true',
+    ],
+    [
+      'eks',
+      'coredns on eks by eks-addon, kube-system/Deployment/coredns/coredns 2/2 of eks v1.11.4-eksbuild.2, coredns/Corefile',
+    ],
+    [
+      'eks-self-managed',
+      'coredns on eks by configmap, kube-system/Deployment/coredns/coredns 2/2 of undefined v1.11.4-eksbuild.2, coredns/Corefile',
+    ],
+    ['eks-auto', 'none on eks by none'],
+    ['gke', 'kube-dns on gke by none, kube-system/Deployment/kube-dns/kubedns 2/2 of addon-manager undefined'],
+    ['gke-cloud-dns', 'none on gke by none'],
+    [
+      'k3s',
+      'coredns on k3s by coredns-custom, kube-system/Deployment/coredns/coredns 1/1 of k3s 1.12.1, coredns/Corefile',
+    ],
+    [
+      'kind',
+      'coredns on kind by configmap, kube-system/Deployment/coredns/coredns 2/2 of undefined v1.12.0, coredns/Corefile',
+    ],
+    [
+      'kubeadm',
+      'coredns on kubeadm by configmap, kube-system/Deployment/coredns/coredns 2/2 of undefined v1.11.3, coredns/Corefile',
+    ],
+    [
+      'kubeadm-migrating',
+      'coredns on kubeadm by configmap, kube-system/Deployment/coredns/coredns 1/2 of undefined v1.9.3, coredns/Corefile-backup',
+    ],
+    [
+      'minikube',
+      'coredns on minikube by configmap, kube-system/Deployment/coredns/coredns 1/1 of undefined v1.12.1, coredns/Corefile',
+    ],
+    [
+      'node-local-dns',
+      'coredns on kubeadm by configmap, kube-system/Deployment/coredns/coredns 2/2 of undefined v1.11.3, coredns/Corefile, node-local-dns 1.11.3 true',
+    ],
+    [
+      'openshift',
+      'coredns on openshift by none, openshift-dns/DaemonSet/dns-default/dns 6/6 of openshift undefined, dns-default/Corefile',
+    ],
+    [
+      'rke2',
+      'coredns on rke2 by helm-chart-config, kube-system/Deployment/rke2-coredns-rke2-coredns/coredns 2/2 of Helm v1.12.2-build20250611, rke2-coredns-rke2-coredns/Corefile',
+    ],
+    [
+      'tapped',
+      'coredns on kubeadm by configmap, kube-system/Deployment/coredns/coredns 0/2 of undefined undefined, coredns/Corefile',
+    ],
+  ])('is told for %s', async (platform, expected) => {
+    expect(summary(await detect(platform))).toBe(expected);
+  });
+
+  it('comes with the files that the Corefile imports, and with what it imports them as', async () => {
+    const { corefile } = await detect('aks');
+    expect([...(corefile?.files.keys() ?? [])]).toEqual(['/etc/coredns/custom/corp.server', 'custom/corp.server']);
+  });
+
+  it.each([
+    ['registry.example.com:5000/coredns:v1.11.3', 'v1.11.3'],
+    ['registry.example.com/coredns:1.11.3@sha256:01ab', '1.11.3'],
+    ['registry.example.com:5000/coredns', undefined],
+    ['registry.example.com/coredns@sha256:01ab', undefined],
+    ['registry.example.com/coredns:latest', undefined],
+  ])('has the version of image %s', (image, expected) => {
+    expect(versionOfImage(image)).toBe(expected);
+  });
+});
+
+describe('detection in a real API server', () => {
+  it('finds the same as in files', async () => {
+    const server = await startKubeApiserver();
+    const client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
+    try {
+      await applyPlatform(server, 'k3s');
+      const dns = await detectClusterDns(liveObjects(client));
+      expect(summary(dns)).toBe(summary(await detect('k3s')));
+      expect(dns.corefile?.resourceVersion).toMatch(/^\d+$/);
+      expect(dns.corefile?.text).toBe((await detect('k3s')).corefile?.text);
+    } finally {
+      await client.close();
+      await server.stop();
+    }
+  }, 120_000);
+});
