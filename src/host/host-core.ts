@@ -21,10 +21,10 @@ import { FIRST_REASON } from './lifecycle.js';
 
 /** What is stored of a host apart from its evidence. */
 export interface HostCore extends Usage {
-  /** Address to the time it was last seen; the newest {@link MAX_ADDRESSES}. */
+  /** Address to the minute it was last seen (Unix milliseconds); the newest {@link MAX_ADDRESSES}. */
   readonly addresses: Readonly<Record<string, number>>;
   readonly ttlSeconds: { readonly min: number; readonly max: number };
-  /** The chain seen last, and when. */
+  /** The chain seen last, and in which minute. */
   readonly cnames: { readonly atMs: number; readonly chain: readonly string[] };
   /** Newest first. */
   readonly days: readonly DailyLookups[];
@@ -41,6 +41,8 @@ export interface HostCore extends Usage {
 /** Pending rows of a host beyond which evidence is kept a day at a time, and then no longer by client. */
 export const MAX_PENDING = 256;
 export const DAY_MS = 86_400_000;
+/** Addresses and chains are dated no more exactly: what is looked up often then changes once a minute, not each time. */
+export const MINUTE_MS = 60_000;
 
 /** A host that nothing was observed of. */
 export function emptyCore(atMs: number, first?: HostCore['first']): HostCore {
@@ -63,7 +65,6 @@ export function emptyCore(atMs: number, first?: HostCore['first']): HostCore {
 
 /** Merges an observation; any order and grouping of observations gives the same core. */
 export function mergeCore(core: HostCore | undefined, observation: Observation): HostCore {
-  const { lastObservedAtMs } = observation;
   const known = core ?? emptyCore(observation.firstObservedAtMs);
   const ttlSeconds = {
     min: Math.min(core?.ttlSeconds.min ?? Infinity, observation.ttlSeconds.min),
@@ -74,7 +75,7 @@ export function mergeCore(core: HostCore | undefined, observation: Observation):
     ...mergeUsage(core, usageOf(observation)),
     addresses: mergeAddresses(known.addresses, observation),
     ttlSeconds,
-    cnames: latestChain(core?.cnames, { atMs: lastObservedAtMs, chain: observation.cnames }),
+    cnames: latestChain(core?.cnames, { atMs: minuteOf(observation.lastObservedAtMs), chain: observation.cnames }),
     days: mergeDays(known.days, { dayMs: dayOf(observation.firstObservedAtMs), lookups: observation.lookups }),
   };
 }
@@ -101,7 +102,8 @@ function mergeAddresses(
   { addresses, lastObservedAtMs }: Observation,
 ): HostCore['addresses'] {
   const merged = { ...known };
-  for (const address of addresses) merged[address] = Math.max(merged[address] ?? 0, lastObservedAtMs);
+  const seenMs = minuteOf(lastObservedAtMs);
+  for (const address of addresses) merged[address] = Math.max(merged[address] ?? 0, seenMs);
   const newestFirst = Object.entries(merged).sort(([a, aMs], [b, bMs]) => bMs - aMs || (a < b ? -1 : 1));
   return Object.fromEntries(newestFirst.slice(0, MAX_ADDRESSES));
 }
@@ -110,6 +112,10 @@ function latestChain(known: HostCore['cnames'] | undefined, more: HostCore['cnam
   if (known === undefined || more.atMs > known.atMs) return more;
   const isFirstInOrder = more.chain.join(' ') < known.chain.join(' ');
   return more.atMs === known.atMs && isFirstInOrder ? more : known;
+}
+
+function minuteOf(atMs: number): number {
+  return Math.floor(atMs / MINUTE_MS) * MINUTE_MS;
 }
 
 export function dayOf(atMs: number): number {

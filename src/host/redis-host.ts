@@ -1,6 +1,6 @@
 import type { Hostname } from '../dns/hostname.js';
 import { readEvidence, type EvidenceRow } from './evidence-fields.js';
-import { DAY_MS, stateOf, toRecord, type HostCore } from './host-core.js';
+import { DAY_MS, MINUTE_MS, stateOf, toRecord, type HostCore } from './host-core.js';
 import type { Decision, HostFlag, HostFlagName, HostPort, HostRecord, HostState, Transition } from './host-record.js';
 
 /** A host's hash as Redis gives it; empty when there is none. Its fields are described in `lua/record.ts`. */
@@ -16,15 +16,17 @@ export function readHost(hostname: Hostname, hash: HostHash | undefined): HostRe
 export function readCore(hash: HostHash): HostCore | undefined {
   if (hash['f'] === undefined) return undefined;
   const [min = '0', max = '0'] = words(hash['t']);
-  const [chainAtMs = '0', ...chain] = words(hash['c']);
+  const [chainMinute = '0', ...chain] = words(hash['c']);
   const [firstState, firstReason = ''] = words(hash['i']);
   return {
     firstSeenMs: Number(hash['f']),
     lastSeenMs: Number(hash['l']),
     lookups: Number(hash['n']),
-    addresses: Object.fromEntries(pairs(words(hash['a'])).map(([address, atMs]) => [address, Number(atMs)])),
+    addresses: Object.fromEntries(
+      pairs(words(hash['a'])).map(([address, minute]) => [address, Number(minute) * MINUTE_MS]),
+    ),
     ttlSeconds: { min: Number(min), max: Number(max) },
-    cnames: { atMs: Number(chainAtMs), chain },
+    cnames: { atMs: Number(chainMinute) * MINUTE_MS, chain },
     days: words(hash['d']).map((word) => {
       const [day, lookups] = word.split(':');
       return { dayMs: Number(day) * DAY_MS, lookups: Number(lookups) };
@@ -57,7 +59,7 @@ export function writeCore(core: HostCore, isNew: boolean): HostHash {
     l: String(lastSeenMs),
     n: String(lookups),
     t: `${ttlSeconds.min} ${ttlSeconds.max}`,
-    c: [cnames.atMs, ...cnames.chain].join(' '),
+    c: [cnames.atMs / MINUTE_MS, ...cnames.chain].join(' '),
   };
 }
 

@@ -1,6 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
 import type { Hostname } from '../dns/hostname.js';
-import { EVIDENCE_SLOT_MS, type Observation } from '../observation/observation.js';
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
 import {
   addBoundedInterval,
@@ -10,7 +9,7 @@ import {
   type Interval,
 } from './blind-window.js';
 import { pendingField, workloadField } from './evidence-fields.js';
-import { applyDecision, applyFlag, applyPort, DAY_MS, proposedCore, type HostCore } from './host-core.js';
+import { applyDecision, applyFlag, applyPort, proposedCore, type HostCore } from './host-core.js';
 import type { HostRecord, Transition } from './host-record.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
 import type {
@@ -44,6 +43,7 @@ import { COMPARE_AND_SET } from './lua/compare-and-set.js';
 import { COUNT_BATCH } from './lua/count-batch.js';
 import { RECORD } from './lua/record.js';
 import { TRANSITION } from './lua/transition.js';
+import { groupObservations, type ObservationGroup } from './observation-group.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
 import { readCore, readHost, writeCore, type HostHash } from './redis-host.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
@@ -84,11 +84,13 @@ class RedisStore implements HostStore {
   }
 
   async record({ source, sequence, observations, rejections }: RecordBatch): Promise<void> {
-    const shards = groupByShard(observations);
+    const shards = groupByShard(groupObservations(observations));
     await this.#run((of) => {
       for (const [shard, group] of shards) {
         const keys = [batchKey(shard, source), indexKey(shard), ...group.map(({ hostname }) => hostKey(hostname))];
-        of(shard).recordObservations(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, ...group.flatMap(toArguments));
+        const args: (string | number)[] = [sequence, BATCH_TTL_SECONDS];
+        for (const one of group) addArguments(args, one);
+        of(shard).recordObservations(keys.length, ...keys, ...args);
       }
       const counts = rejections.flatMap(({ reason, responses, examples }) => [reason, responses, examples.join(' ')]);
       // A key of its own: the same sequence is recorded for the hosts of this shard.
@@ -320,38 +322,40 @@ function tooBusy(what: string): HostStoreError {
   return new HostStoreError('HOST_STORE_UNAVAILABLE', `${what}: others change it faster than it can be edited`);
 }
 
-function groupByShard(observations: readonly Observation[]): ReadonlyMap<number, Observation[]> {
-  const groups = new Map<number, Observation[]>();
-  for (const observation of observations) {
-    const shard = shardOf(observation.hostname);
-    const group = groups.get(shard);
-    if (group === undefined) groups.set(shard, [observation]);
-    else group.push(observation);
+function groupByShard(groups: readonly ObservationGroup[]): ReadonlyMap<number, ObservationGroup[]> {
+  const shards = new Map<number, ObservationGroup[]>();
+  for (const group of groups) {
+    const shard = shardOf(group.hostname);
+    const known = shards.get(shard);
+    if (known === undefined) shards.set(shard, [group]);
+    else known.push(group);
   }
-  return groups;
+  return shards;
 }
 
-function toArguments(observation: Observation): (string | number)[] {
-  const { hostname, client, pod, ttlSeconds, addresses, cnames } = observation;
-  const field = (width: number): string =>
-    pendingField({
-      client,
-      slotMs: Math.floor(observation.firstObservedAtMs / width) * width,
-      ...(pod === undefined ? {} : { pod }),
-    });
-  return [
-    hostname,
-    observation.firstObservedAtMs,
-    observation.lastObservedAtMs,
-    observation.lookups,
-    ttlSeconds.min,
-    ttlSeconds.max,
-    addresses.join(' '),
-    cnames.join(' '),
-    field(EVIDENCE_SLOT_MS),
-    field(DAY_MS),
-    Math.floor(observation.firstObservedAtMs / DAY_MS),
-  ];
+/** As `lua/record.ts` reads them. */
+function addArguments(to: (string | number)[], group: ObservationGroup): void {
+  to.push(
+    group.hostname,
+    group.firstMs,
+    group.lastMs,
+    group.lookups,
+    group.minTtl,
+    group.maxTtl,
+    joinPairs(group.addresses, ' '),
+    group.chain === '' ? group.chainMinute : `${group.chainMinute} ${group.chain}`,
+    joinPairs(group.days, ':'),
+    group.rows.size,
+  );
+  for (const [field, { dayField, firstMs, lastMs, lookups }] of group.rows) {
+    to.push(field, dayField, firstMs, lastMs, lookups);
+  }
+}
+
+function joinPairs(pairs: ReadonlyMap<string | number, number>, separator: string): string {
+  let text = '';
+  for (const [key, value] of pairs) text += `${text === '' ? '' : ' '}${key}${separator}${value}`;
+  return text;
 }
 
 /** Index of the shard whose next record comes first by name; -1 when all are done. */

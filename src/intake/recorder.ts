@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { HostStoreError } from '../host/host-store-error.js';
 import type { HostStore, RecordBatch } from '../host/host-store.js';
+import type { Observation } from '../observation/observation.js';
 import type { ObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
 
@@ -25,11 +26,13 @@ export interface RecorderStatistics {
 
 /** Most observations in a batch: a Redis script must not keep the server for long. */
 const MAX_BATCH_OBSERVATIONS = 500;
+/** Batches that are sent before the first is acknowledged: this process makes one while the store merges another. */
+const MAX_UNDER_WAY = 4;
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
 
 /**
- * Takes Observations out of the table and hands them to the store, one batch at a time and each until it is acknowledged.
+ * Takes Observations out of the table and hands them to the store, a few batches at a time and each until it is acknowledged.
  * While the store is away nothing more is taken out: the table merges what comes in, in bounded memory.
  */
 export class Recorder {
@@ -108,15 +111,22 @@ export class Recorder {
 
   async #send({ final, signal }: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
     if (this.#unsent.length === 0) this.#take(final);
-    for (let batch = this.#unsent[0]; batch !== undefined; batch = this.#unsent[0]) {
-      await this.#sendOne(batch, signal);
-      this.#unsent.shift();
-      if (this.#unsent.length === 0 && final) this.#take(final); // what came in while the store was away
+    while (this.#unsent.length > 0) {
+      const queue = [...this.#unsent];
+      const worker = async (): Promise<void> => {
+        for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) {
+          await this.#sendOne(batch, signal);
+          this.#unsent.splice(this.#unsent.indexOf(batch), 1);
+        }
+      };
+      await Promise.all(Array.from({ length: MAX_UNDER_WAY }, worker));
+      if (final) this.#take(final); // what came in while the store was away
     }
   }
 
   #take(final: boolean): void {
-    const { observations, rejections } = this.#options.table.drain({ final, nowMs: this.#options.now() });
+    const { observations: drained, rejections } = this.#options.table.drain({ final, nowMs: this.#options.now() });
+    const observations = sortedByHost(drained);
     for (
       let from = 0;
       from < observations.length || (from === 0 && rejections.length > 0);
@@ -163,4 +173,15 @@ export class Recorder {
     const fault = err instanceof Error ? err.message : String(err);
     this.#statistics = { ...before, failures: before.failures + 1, fault };
   }
+}
+
+/** Those of one host together, so that a store merges them in one go. */
+function sortedByHost(observations: readonly Observation[]): readonly Observation[] {
+  const hosts = new Map<string, Observation[]>();
+  for (const observation of observations) {
+    const known = hosts.get(observation.hostname);
+    if (known === undefined) hosts.set(observation.hostname, [observation]);
+    else known.push(observation);
+  }
+  return [...hosts.values()].flat();
 }

@@ -4,24 +4,24 @@ import { MAX_PENDING } from '../host-core.js';
 import { MAX_DAYS } from '../host-record.js';
 
 /**
- * Merges one batch's observations of one shard.
+ * Merges one batch's observations of one shard, which the caller has merged by host as far as it could.
  *
  * A host is a hash. Times are Unix milliseconds; lists are words separated by a blank.
  * ```
  *   f, l, n   first seen, last seen, lookups          s   state, absent: candidate
  *   t         "<min ttl> <max ttl>"                   x   transitions, one JSON text a line, oldest first
- *   a         "<address> <last seen> …"               q   number of pending rows
- *   c         "<last seen> <cname> …"                 p|…, w|…   "<first> <last> <lookups>" (see evidence-fields.ts)
+ *   a         "<address> <minute last seen> …"        q   number of pending rows
+ *   c         "<minute last seen> <cname> …"          p|…, w|…   "<first> <last> <lookups>" (see evidence-fields.ts)
  *   d         "<day since 1970>:<lookups> …", newest first       i   "<state> <reason>" that it began with, if not a look-up
  *   g         "<flag>:<since>:<until or empty> …"     o, k       ports, decisions: one JSON text a line
  *   e         children of a parent that are not stored singly
  * ```
  */
 export const RECORD = `
--- Input   KEYS[1] recorded sequences of the source   KEYS[2] index of hosts   KEYS[3..] the host of each observation
+-- Input   KEYS[1] recorded sequences of the source   KEYS[2] index of hosts   KEYS[3..] the hosts, each once
 --         ARGV[1] sequence   ARGV[2] expiry of KEYS[1] in seconds
---         then 11 a host: hostname, first, last, lookups, min ttl, max ttl, addresses, cnames, field in slots, field in days,
---         day since 1970
+--         then for each host: hostname, first, last, lookups, min ttl, max ttl, addresses as in a, chain as in c,
+--         days as in d, number of rows, and 5 a row: field in slots, field in days, first, last, lookups
 -- Output  1 recorded, 0 recorded before
 -- Atomic  so that a batch that is sent twice, or by two connections, counts once, and merges see no half of another.
 local sequence = tonumber(ARGV[1])
@@ -42,82 +42,104 @@ for i = 1, #kept do
 end
 redis.call('SET', KEYS[1], table.concat(words, ' '), 'EX', ARGV[2])
 
-local function addresses(known, more, last)
-  local seen, list = {}, {}
-  for address, at in string.gmatch(known or '', '(%S+) (%d+)') do
-    seen[address] = tonumber(at)
-    list[#list + 1] = address
+-- What is seen often is mostly known to the minute already: then there is nothing to take apart.
+local function addresses(known, more)
+  if known then
+    local missing, words = false, ' ' .. known .. ' '
+    for word in string.gmatch(more, '%S+ %d+') do
+      if not string.find(words, ' ' .. word .. ' ', 1, true) then missing = true break end
+    end
+    if not missing then return known end
   end
-  for address in string.gmatch(more, '%S+') do
+  local seen, list = {}, {}
+  for address, at in string.gmatch((known or '') .. ' ' .. more, '(%S+) (%d+)') do
+    at = tonumber(at)
     if not seen[address] then list[#list + 1] = address end
-    if not seen[address] or seen[address] < last then seen[address] = last end
+    if not seen[address] or seen[address] < at then seen[address] = at end
   end
   table.sort(list, function(a, b)
     if seen[a] ~= seen[b] then return seen[a] > seen[b] end
     return a < b
   end)
-  local out = {}
-  for i = 1, math.min(#list, ${MAX_ADDRESSES}) do out[i] = list[i] .. ' ' .. string.format('%d', seen[list[i]]) end
-  return table.concat(out, ' ')
+  for i = 1, #list do list[i] = list[i] .. ' ' .. seen[list[i]] end
+  return table.concat(list, ' ', 1, math.min(#list, ${MAX_ADDRESSES}))
 end
 
-local function chain(known, more, last)
-  if known then
-    local at, names = string.match(known, '^(%d+) ?(.*)$')
-    at = tonumber(at)
-    if at > last or (at == last and names <= more) then return known end
+local function chain(known, more)
+  if not known or known == more then return more end
+  local at, names = string.match(known, '^(%d+) ?(.*)$')
+  local moreAt, moreNames = string.match(more, '^(%d+) ?(.*)$')
+  at, moreAt = tonumber(at), tonumber(moreAt)
+  if at > moreAt or (at == moreAt and names <= moreNames) then return known end
+  return more
+end
+
+local function days(known, more)
+  if not known then return more end
+  local newest, n, rest = string.match(known, '^(%d+):(%d+)(.*)$')
+  local day, m = string.match(more, '^(%d+):(%d+)$')
+  if newest == day then return day .. ':' .. tonumber(n) + tonumber(m) .. rest end
+  local count, list = {}, {}
+  for d, n in string.gmatch(known .. ' ' .. more, '(%d+):(%d+)') do
+    d = tonumber(d)
+    if not count[d] then list[#list + 1] = d end
+    count[d] = (count[d] or 0) + tonumber(n)
   end
-  return string.format('%d', last) .. ' ' .. more
+  table.sort(list, function(a, b) return a > b end)
+  for i = 1, #list do list[i] = list[i] .. ':' .. count[list[i]] end
+  return table.concat(list, ' ', 1, math.min(#list, ${MAX_DAYS}))
 end
 
 local function usage(known, first, last, lookups)
-  if known then
-    local f, l, n = string.match(known, '^(%d+) (%d+) (%d+)$')
-    first, last, lookups = math.min(first, tonumber(f)), math.max(last, tonumber(l)), lookups + tonumber(n)
-  end
-  return string.format('%d %d %d', first, last, lookups)
+  if not known then return first .. ' ' .. last .. ' ' .. lookups end
+  local f, l, n = string.match(known, '^(%d+) (%d+) (%d+)$')
+  return math.min(tonumber(first), tonumber(f)) .. ' ' .. math.max(tonumber(last), tonumber(l)) .. ' ' ..
+    tonumber(lookups) + tonumber(n)
 end
 
-local function days(known, day, lookups)
-  if not known then return day .. ':' .. string.format('%d', lookups) end
-  local newest, n, rest = string.match(known, '^(%d+):(%d+)(.*)$')
-  if newest == day then return day .. ':' .. string.format('%d', tonumber(n) + lookups) .. rest end
-  local list = { { tonumber(day), lookups } }
-  for d, n in string.gmatch(known, '(%d+):(%d+)') do
-    if d == day then list[1][2] = list[1][2] + tonumber(n) else list[#list + 1] = { tonumber(d), tonumber(n) } end
-  end
-  table.sort(list, function(a, b) return a[1] > b[1] end)
-  local out = {}
-  for i = 1, math.min(#list, ${MAX_DAYS}) do out[i] = string.format('%d:%d', list[i][1], list[i][2]) end
-  return table.concat(out, ' ')
-end
-
+local at = 3
 for i = 3, #KEYS do
-  local key, base = KEYS[i], 3 + (i - 3) * 11
-  local first, last, lookups = tonumber(ARGV[base + 1]), tonumber(ARGV[base + 2]), tonumber(ARGV[base + 3])
-  local low, high = tonumber(ARGV[base + 4]), tonumber(ARGV[base + 5])
-  local known = redis.call('HMGET', key, 'f', 'l', 'n', 't', 'a', 'c', 'q', 'd')
-  if known[1] then
-    local min, max = string.match(known[4], '^(%d+) (%d+)$')
-    low, high = math.min(low, tonumber(min)), math.max(high, tonumber(max))
-  else
-    redis.call('ZADD', KEYS[2], 0, ARGV[base])
+  local key, rows = KEYS[i], tonumber(ARGV[at + 9])
+  local names = { 'f', 'l', 'n', 't', 'a', 'c', 'd', 'q' }
+  for row = 1, rows do names[8 + row] = ARGV[at + 5 + row * 5] end
+  local known = redis.call('HMGET', key, unpack(names))
+  local set = { 'l', ARGV[at + 2], 'n', ARGV[at + 3] }
+  local function put(field, before, value)
+    if value ~= before then set[#set + 1] = field; set[#set + 1] = value end
   end
-  local pending = tonumber(known[7] or '0')
-  local field = ARGV[base + 8]
-  if pending >= ${MAX_PENDING} then field = ARGV[base + 9] end
-  local row = redis.call('HGET', key, field)
-  if not row then pending = pending + 1 end
-  redis.call('HSET', key,
-    'f', string.format('%d', math.min(first, tonumber(known[1] or first))),
-    'l', string.format('%d', math.max(last, tonumber(known[2] or last))),
-    'n', string.format('%d', lookups + tonumber(known[3] or '0')),
-    't', string.format('%d %d', low, high),
-    'a', addresses(known[5], ARGV[base + 6], last),
-    'c', chain(known[6], ARGV[base + 7], last),
-    'q', string.format('%d', pending),
-    'd', days(known[8], ARGV[base + 10], lookups),
-    field, usage(row, first, last, lookups))
+  if known[1] then
+    set[2] = math.max(tonumber(known[2]), tonumber(ARGV[at + 2]))
+    set[4] = tonumber(known[3]) + tonumber(ARGV[at + 3])
+    if tonumber(ARGV[at + 1]) < tonumber(known[1]) then put('f', known[1], ARGV[at + 1]) end
+    local min, max = string.match(known[4], '^(%d+) (%d+)$')
+    put('t', known[4], math.min(tonumber(min), tonumber(ARGV[at + 4])) .. ' ' ..
+      math.max(tonumber(max), tonumber(ARGV[at + 5])))
+  else
+    redis.call('ZADD', KEYS[2], 0, ARGV[at])
+    put('f', nil, ARGV[at + 1])
+    put('t', nil, ARGV[at + 4] .. ' ' .. ARGV[at + 5])
+  end
+  put('a', known[5], addresses(known[5], ARGV[at + 6]))
+  put('c', known[6], chain(known[6], ARGV[at + 7]))
+  put('d', known[7], days(known[7], ARGV[at + 8]))
+  local waiting = tonumber(known[8] or '0')
+  local pending, added = waiting, {}
+  for row = 1, rows do
+    local base = at + 5 + row * 5
+    local field, before = ARGV[base], known[8 + row]
+    if pending >= ${MAX_PENDING} then
+      field = ARGV[base + 1]
+      before = added[field] or redis.call('HGET', key, field)
+    end
+    if not before then pending = pending + 1 end
+    local value = usage(before, ARGV[base + 2], ARGV[base + 3], ARGV[base + 4])
+    if field ~= ARGV[base] then added[field] = value end
+    set[#set + 1] = field
+    set[#set + 1] = value
+  end
+  if pending ~= waiting then put('q', nil, pending) end
+  redis.call('HSET', key, unpack(set))
+  at = at + 10 + rows * 5
 end
 return 1
 `;
