@@ -9,7 +9,7 @@ import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserve
 import { createPodNetwork, type ClientPod, type PodNetwork } from '../support/pods.js';
 import { runProgram, startProgram, type Program } from '../support/program.js';
 import { startRedis, type Redis } from '../support/redis.js';
-import { createRunningPod } from '../support/running-pod.js';
+import { createOwner, createRunningPod } from '../support/running-pod.js';
 import { INTERNET_NAMES, startSmallInternet, type SmallInternet } from '../support/small-internet.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -88,9 +88,14 @@ async function createPods(): Promise<void> {
     nodeSearchDomains: [INTERNET_NAMES.wildcardDomain],
   });
   pods.stranger = await network.createPod({ name: 'stranger', namespace: 'shop' });
-  const web = await createOwner('apps/v1', 'Deployment', 'shop', 'web');
-  const webSet = await createOwner('apps/v1', 'ReplicaSet', 'shop', 'web-5d9c7b8f6d', web);
-  const ledger = await createOwner('apps/v1', 'StatefulSet', 'bank', 'ledger');
+  const web = await createOwner(server, { kind: 'Deployment', namespace: 'shop', name: 'web' });
+  const webSet = await createOwner(server, {
+    kind: 'ReplicaSet',
+    namespace: 'shop',
+    name: 'web-5d9c7b8f6d',
+    owner: web,
+  });
+  const ledger = await createOwner(server, { kind: 'StatefulSet', namespace: 'bank', name: 'ledger' });
   await createRunningPod(server, {
     namespace: 'shop',
     name: 'web-5d9c7b8f6d-x2k4q',
@@ -104,31 +109,6 @@ async function createPods(): Promise<void> {
     ownerReferences: [ledger],
   });
   await createRunningPod(server, { namespace: 'wild', name: 'lost', podIp: pods.wild.podIp });
-}
-
-async function createOwner(
-  apiVersion: string,
-  kind: string,
-  namespace: string,
-  name: string,
-  owner?: object,
-): Promise<object> {
-  const labels = { app: name };
-  const manifest = {
-    apiVersion,
-    kind,
-    metadata: { name, namespace, ...(owner === undefined ? {} : { ownerReferences: [owner] }) },
-    spec: {
-      replicas: 1,
-      ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
-      selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'example.com/main:1' }] } },
-    },
-  };
-  const created: { metadata: { uid: string } } = JSON.parse(
-    await server.kubectl(['create', '-f', '-', '-o', 'json'], JSON.stringify(manifest)),
-  );
-  return { apiVersion, kind, name, uid: created.metadata.uid, controller: true };
 }
 
 /** `namespace/host` of every ServiceEntry, sorted. */

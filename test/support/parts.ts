@@ -12,6 +12,7 @@ export type PartName =
   | 'ctr'
   | 'dnstap'
   | 'etcd'
+  | 'go-resolver'
   | 'golang-dnstap-bench'
   | 'golang-dnstap-fields'
   | 'helm'

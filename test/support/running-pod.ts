@@ -35,3 +35,32 @@ export async function createRunningPod(server: KubeApiserver, pod: RunningPod): 
   const patch = ['--subresource=status', '--type=merge', '--patch', JSON.stringify({ status })];
   await server.kubectl(['patch', 'pod', name, `--namespace=${namespace}`, ...patch]);
 }
+
+/** What pods belong to. */
+export interface Owner {
+  readonly kind: 'Deployment' | 'ReplicaSet' | 'StatefulSet';
+  readonly namespace: string;
+  readonly name: string;
+  /** The reference to its own owner. */
+  readonly owner?: object;
+}
+
+/** Makes an owner. No controller is there, so it has no pods of its own. @returns the reference to it for `ownerReferences` */
+export async function createOwner(server: KubeApiserver, { kind, namespace, name, owner }: Owner): Promise<object> {
+  const labels = { app: name };
+  const manifest = {
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name, namespace, ...(owner === undefined ? {} : { ownerReferences: [owner] }) },
+    spec: {
+      replicas: 1,
+      ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'example.com/main:1' }] } },
+    },
+  };
+  const created: { metadata: { uid: string } } = JSON.parse(
+    await server.kubectl(['create', '-f', '-', '-o', 'json'], JSON.stringify(manifest)),
+  );
+  return { apiVersion: 'apps/v1', kind, name, uid: created.metadata.uid, controller: true };
+}

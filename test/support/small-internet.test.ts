@@ -27,6 +27,19 @@ it.each([...INTERNET_NAMES.nxdomain, ...INTERNET_NAMES.dangling])('%s does not r
   await expect(resolver.resolve4(name)).rejects.toMatchObject({ code: 'ENOTFOUND' });
 });
 
+it.each(INTERNET_NAMES.failing)('%s fails', async (name) => {
+  await expect(resolver.resolve4(name)).rejects.toMatchObject({ code: 'ESERVFAIL' });
+});
+
+it('answers every other query for a flaky name', async () => {
+  const impatient = new Resolver({ timeout: 200, tries: 1 });
+  impatient.setServers([internet.address]);
+  const ask = async () => impatient.resolve4(`www.${INTERNET_NAMES.flakyDomain}`).catch((error) => error.code);
+  const outcomes = [await ask(), await ask(), await ask(), await ask()];
+  expect(outcomes.filter((outcome) => outcome === 'ETIMEOUT')).toHaveLength(2);
+  expect(outcomes.filter((outcome) => outcome !== 'ETIMEOUT')).toEqual([['192.0.2.53'], ['192.0.2.53']]);
+});
+
 it('follows a CNAME chain of three links over three zones', async () => {
   expect(await resolver.resolve4('chain.example.com')).toEqual(['203.0.113.20']);
   expect(await resolver.resolve6('chain.example.com')).toEqual(['2001:db8:2::20']);

@@ -78,6 +78,10 @@ export const INTERNET_NAMES = {
   nodata: ['_https._tcp.example.com', 'text.example.com'],
   nxdomain: ['missing.example.com', 'missing.example.net', 'www.example.test'],
   dangling: ['dangling.example.com'],
+  /** Its server answers with SERVFAIL. */
+  failing: ['broken.example.net'],
+  /** Every name below it has addresses, but its server leaves every other query without an answer. */
+  flakyDomain: 'flaky.example.net',
   /** The search domain in which every name has an address. */
   wildcardDomain: 'wild.example.org',
 } as const;
@@ -115,7 +119,7 @@ function manyAddresses(): readonly InternetRecord[] {
   }));
 }
 
-/** In two server blocks: within one, the template plugin would answer before the file plugin is asked. */
+/** In server blocks of their own: within one, the template plugin would answer before the file plugin is asked. */
 function corefile(host: string, port: number): string {
   const keys = ZONES.map((zone) => `${zone}:${port}`).join(' ');
   const files = ZONES.map((zone) => `    file ${zone}.zone ${zone}`).join('\n');
@@ -123,6 +127,20 @@ function corefile(host: string, port: number): string {
     bind ${host}
     errors
 ${files}
+}
+${INTERNET_NAMES.flakyDomain}:${port} {
+    bind ${host}
+    errors
+    erratic {
+        drop 2
+    }
+}
+${INTERNET_NAMES.failing.map((name) => `${name}:${port}`).join(' ')} {
+    bind ${host}
+    errors
+    template ANY ANY . {
+        rcode SERVFAIL
+    }
 }
 .:${port} {
     bind ${host}

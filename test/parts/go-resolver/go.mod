@@ -1,0 +1,3 @@
+module istio-discovery/test/parts/go-resolver
+
+go 1.26.0

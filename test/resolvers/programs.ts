@@ -1,0 +1,155 @@
+import { join } from 'node:path';
+import { ROOT, runCommand } from '../support/command.js';
+import { partPath } from '../support/parts.js';
+import type { ClientPod } from '../support/pods.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+
+/** A program that looks names up in its own way. */
+export interface ResolverProgram {
+  readonly name: string;
+  /** What it is, with its version. */
+  version(): Promise<string>;
+  /** Looks names up in a pod, one after the other. @returns a line for each: the name and its addresses, sorted */
+  lookUp(pod: ClientPod, names: readonly string[]): Promise<readonly string[]>;
+}
+
+interface Candidate {
+  readonly name: string;
+  /** Commands that the machine must have. */
+  readonly needs: readonly string[];
+  readonly version: () => Promise<string>;
+  /** The command to which the names are appended; it prints a line for each: the name and its addresses. */
+  readonly command: () => Promise<readonly string[]>;
+}
+
+const PROGRAMS = join(ROOT, 'test', 'resolvers', 'programs');
+
+const CANDIDATES: readonly Candidate[] = [
+  {
+    name: 'glibc',
+    needs: ['getent'],
+    version: async () => firstLine('getent', '--version'),
+    command: async () => forEachName(`getent ahosts "$name" | cut -d ' ' -f 1 | sort -u`),
+  },
+  {
+    name: 'musl',
+    needs: ['musl-gcc'],
+    version: async () => {
+      const said = await firstLine('sh', '-c', '/lib/ld-musl-*.so.1 2>&1 | grep Version');
+      return `getaddrinfo of musl ${said.replace('Version ', '')}`;
+    },
+    command: async () => [await compileWithMusl()],
+  },
+  {
+    name: 'go',
+    needs: ['go'],
+    version: async () => {
+      const said = await firstLine('go', 'version', await partPath('go-resolver'));
+      return `pure resolver of ${said.split(': ').at(-1)}`;
+    },
+    command: async () => [await partPath('go-resolver')],
+  },
+  {
+    name: 'c-ares',
+    needs: [],
+    version: async () => `dns.resolve4 and dns.resolve6 of Node ${process.version}, c-ares ${process.versions.ares}`,
+    command: async () => [process.execPath, join(PROGRAMS, 'look-up.mjs'), 'resolve'],
+  },
+  {
+    name: 'node-lookup',
+    needs: [],
+    version: async () => `dns.lookup of Node ${process.version}`,
+    command: async () => [process.execPath, join(PROGRAMS, 'look-up.mjs'), 'lookup'],
+  },
+  {
+    name: 'java',
+    needs: ['javac'], // a runtime alone does not start from source
+    version: async () => `InetAddress of ${await firstLine('java', '--version')}`,
+    command: async () => ['java', join(PROGRAMS, 'LookUp.java')],
+  },
+  {
+    name: 'busybox-nslookup',
+    needs: ['busybox'],
+    version: async () => `nslookup of ${await busyboxVersion()}`,
+    command: async () =>
+      forEachName(`busybox nslookup "$name" 2>&1 | sed -n '/^Name:/,$ s/^Address: *\\([^ ]*\\).*/\\1/p' | sort -u`),
+  },
+  {
+    name: 'busybox-wget',
+    needs: ['busybox'],
+    version: async () => `wget of ${await busyboxVersion()}`,
+    // It connects to the first address, to which there is no route. Debian's 1.35.0 does not survive any option.
+    command: async () =>
+      forEachName(`busybox wget "http://$name/" 2>&1 | sed -n 's/^Connecting to .* (\\[*\\([^]]*\\)\\]*:80)$/\\1/p'`),
+  },
+];
+
+/** The programs that this machine has, and the names of those that it has not, with what is missing. */
+export async function findPrograms(): Promise<{
+  readonly programs: readonly ResolverProgram[];
+  readonly missing: readonly string[];
+}> {
+  const programs: ResolverProgram[] = [];
+  const missing: string[] = [];
+  for (const candidate of CANDIDATES) {
+    const lacking = await lackingOf(candidate.needs);
+    if (lacking.length === 0) programs.push(program(candidate));
+    else missing.push(`${candidate.name}: no ${lacking.join(', ')}`);
+  }
+  return { programs, missing };
+}
+
+async function lackingOf(commands: readonly string[]): Promise<readonly string[]> {
+  const { stdout } = await runCommand('sh', [
+    '-c',
+    'for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done',
+    'sh',
+    ...commands,
+  ]);
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
+function program({ name, version, command }: Candidate): ResolverProgram {
+  return {
+    name,
+    version,
+    lookUp: async (pod, names) => {
+      const [file = '', ...args] = await command();
+      const { stdout } = await pod.exec(file, ...args, ...names);
+      return stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map(sortAddresses);
+    },
+  };
+}
+
+function sortAddresses(line: string): string {
+  const [name = '', ...addresses] = line.split(' ');
+  return [name, ...[...new Set(addresses)].toSorted()].join(' ');
+}
+
+/** A shell that runs a command for each name and puts what it prints behind the name. */
+function forEachName(command: string): readonly string[] {
+  return ['sh', '-c', `for name in "$@"; do echo "$name" $(${command}); done`, 'sh'];
+}
+
+async function firstLine(command: string, ...args: readonly string[]): Promise<string> {
+  const { stdout } = await runCommand(command, args);
+  return stdout.split('\n')[0] ?? '';
+}
+
+async function busyboxVersion(): Promise<string> {
+  return (await firstLine('busybox')).replace(/ multi-call binary\.?$/, '');
+}
+
+let compiled: Promise<string> | undefined;
+
+async function compileWithMusl(): Promise<string> {
+  compiled ??= (async () => {
+    const file = createTemporaryDirectory().file('lookup');
+    await runCommand('musl-gcc', ['-static', '-O2', '-o', file, join(PROGRAMS, 'lookup.c')]);
+    return file;
+  })();
+  return compiled;
+}

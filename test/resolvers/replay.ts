@@ -1,0 +1,72 @@
+import { join } from 'node:path';
+import { ROOT } from '../support/command.js';
+import { runProgram } from '../support/program.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import type { GroundTruth } from './ground-truth.js';
+
+/** Where recordings are kept. */
+export const DATA = join(ROOT, 'test', 'data', 'resolvers');
+
+/** How what was learnt compares with what was done. */
+export interface Verdict {
+  /** Should have been learnt, and was not. */
+  readonly missed: readonly string[];
+  /** Was learnt, and should not have been. */
+  readonly invented: readonly string[];
+  readonly hosts: Score;
+  /** Of (namespace, workload, host). */
+  readonly workloads: Score;
+}
+
+export interface Score {
+  readonly recall: number;
+  readonly precision: number;
+}
+
+interface Host {
+  readonly hostname: string;
+  readonly workloads: readonly { readonly namespace: string; readonly kind: string; readonly name: string }[];
+}
+
+/** Replays a capture (it may be gzipped) through the program. @returns `NAMESPACE KIND/NAME HOST` of all that it learnt */
+export async function replayCapture(capture: string, objects: string): Promise<readonly string[]> {
+  const directory = createTemporaryDirectory();
+  const store = ['--store', `embedded://${directory.file('store')}`];
+  const output = ['--output', directory.file('output')];
+  await runProgram('run', '--once', '--read', capture, '--objects', objects, ...store, ...output);
+  const hosts = JSON.parse((await runProgram('hosts', ...store, '-o', 'json')).stdout) as readonly Host[];
+  return hosts
+    .flatMap(({ hostname, workloads }) =>
+      workloads.map(({ namespace, kind, name }) => `${namespace} ${kind}/${name} ${hostname}`),
+    )
+    .toSorted();
+}
+
+/** Compares, without what is ambiguous. */
+export function compare(found: readonly string[], { learnt, ambiguous }: GroundTruth): Verdict {
+  const open = new Set(ambiguous.map((ambiguity) => ambiguity.learnt));
+  const clear = found.filter((line) => !open.has(line));
+  const expected = learnt.filter((line) => !open.has(line));
+  return {
+    missed: expected.filter((line) => !clear.includes(line)),
+    invented: clear.filter((line) => !expected.includes(line)),
+    hosts: score(hostsOf(clear), hostsOf(expected)),
+    workloads: score(clear, expected),
+  };
+}
+
+function hostsOf(lines: readonly string[]): readonly string[] {
+  return [...new Set(lines.map((line) => line.split(' ')[2] ?? ''))];
+}
+
+function score(found: readonly string[], expected: readonly string[]): Score {
+  const right = found.filter((item) => expected.includes(item)).length;
+  return { recall: right / expected.length, precision: right / found.length };
+}
+
+/** A line of the test's output. */
+export function formatVerdict(name: string, { hosts, workloads }: Verdict, { learnt, ambiguous }: GroundTruth): string {
+  const show = ({ recall, precision }: Score) => `recall ${recall.toFixed(3)} precision ${precision.toFixed(3)}`;
+  const size = `${learnt.length} to learn, ${ambiguous.length} ambiguous`;
+  return `${name.padEnd(18)} hosts: ${show(hosts)}   (namespace, workload, host): ${show(workloads)}   ${size}`;
+}
