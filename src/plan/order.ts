@@ -1,0 +1,24 @@
+import type { ServiceEntry } from '../istio/service-entry.js';
+
+/** `namespace/name`; a namespace has no slash. */
+export function keyOf({ metadata }: ServiceEntry): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+/** `namespace/host` of an entry's only host. */
+export function hostKeyOf({ metadata, spec }: ServiceEntry): string {
+  return `${metadata.namespace}/${spec.hosts[0] ?? ''}`;
+}
+
+/** Sorted by code unit, so that the locale of the process does not matter. */
+export function sortByKey<T>(items: readonly T[], keyOfItem: (item: T) => string): readonly T[] {
+  return items
+    .map((item) => ({ item, key: keyOfItem(item) }))
+    .sort((a, b) => compareTexts(a.key, b.key))
+    .map(({ item }) => item);
+}
+
+function compareTexts(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

@@ -1,0 +1,143 @@
+import type { MeshObjects, ServiceFacts, SidecarFacts } from '../istio/mesh-objects.js';
+import type { ServiceEntry } from '../istio/service-entry.js';
+import { covers, type Exported, normalizeHost, type Visibility } from './visibility.js';
+
+/** An object that says something about a host. */
+interface Mention extends Exported {
+  /** `Kind namespace/name` */
+  readonly label: string;
+  /** A name or a wildcard. */
+  readonly host: string;
+}
+
+/** Kinds that can refer to a host. While one is unknown, nobody knows whether a host is referred to. */
+const REFERRING_KINDS = ['services', 'virtualServices', 'destinationRules', 'sidecars'] as const;
+
+/** What in the mesh, beside ServiceEntries, is about a host. */
+export class References {
+  /** Kinds that could not be read. */
+  readonly unknownKinds: readonly string[];
+  readonly #visibility: Visibility;
+  readonly #rootNamespace: string;
+  /** Names of Kubernetes Services, short and long, by the Service. */
+  readonly #serviceNames = new Map<string, string>();
+  readonly #clusterDomain: string;
+  /** What needs the host to be declared. */
+  readonly #needs = new MentionIndex();
+  /** What would change the host's traffic once it is declared. */
+  readonly #virtualServices = new MentionIndex();
+  readonly #destinationRules = new MentionIndex();
+
+  constructor(
+    mesh: MeshObjects | undefined,
+    options: { readonly visibility: Visibility; readonly rootNamespace: string; readonly clusterDomain: string },
+  ) {
+    this.#visibility = options.visibility;
+    this.#rootNamespace = options.rootNamespace;
+    this.#clusterDomain = options.clusterDomain;
+    this.unknownKinds = mesh === undefined ? [] : REFERRING_KINDS.filter((kind) => mesh[kind] === undefined);
+    if (mesh !== undefined) this.#index(mesh);
+  }
+
+  #index({ services = [], virtualServices = [], destinationRules = [], sidecars = [] }: MeshObjects): void {
+    for (const service of services) this.#addService(service);
+    for (const { name, hosts, destinations, appliesToMesh, ...exported } of virtualServices) {
+      const label = `VirtualService ${exported.namespace}/${name}`;
+      const governed = appliesToMesh ? hosts : [];
+      for (const host of governed) this.#virtualServices.add({ label, host, ...exported });
+      for (const host of new Set([...destinations, ...governed])) this.#needs.add({ label, host, ...exported });
+    }
+    for (const { name, host, ...exported } of destinationRules) {
+      const mention = { label: `DestinationRule ${exported.namespace}/${name}`, host, ...exported };
+      this.#destinationRules.add(mention);
+      this.#needs.add(mention);
+    }
+    for (const sidecar of sidecars) this.#addSidecar(sidecar);
+  }
+
+  #addService({ namespace, name, externalName }: ServiceFacts): void {
+    const label = `Service ${namespace}/${name}`;
+    for (const suffix of ['', '.svc', `.svc.${this.#clusterDomain}`]) {
+      this.#serviceNames.set(`${name}.${namespace}${suffix}`, label);
+    }
+    if (externalName !== undefined) this.#needs.add({ label, namespace, host: externalName });
+  }
+
+  /** Only names count: a Sidecar that imports a zone does not depend on one host of it. */
+  #addSidecar({ namespace, name, egressHosts = [] }: SidecarFacts): void {
+    const named = egressHosts.map((item) => item.slice(item.indexOf('/') + 1)).filter((host) => !host.startsWith('*'));
+    for (const host of named) this.#needs.add({ label: `Sidecar ${namespace}/${name}`, namespace, host });
+  }
+
+  /** The Service that has the name, or what makes it a name of the cluster. */
+  serviceNamed(host: string): string | undefined {
+    const name = normalizeHost(host);
+    if (name.endsWith(`.${this.#clusterDomain}`)) return this.#clusterDomain;
+    return this.#serviceNames.get(name);
+  }
+
+  /** Objects that name a host of the entry, or a host below its wildcard, and can see the entry; sorted. */
+  referrersOf(entry: ServiceEntry): readonly string[] {
+    const audience = this.#visibility.audienceOfEntry(entry);
+    const sees = ({ namespace }: Mention): boolean =>
+      audience === 'everybody' || audience.has(namespace) || namespace === entry.metadata.namespace;
+    const mentions = entry.spec.hosts.flatMap((host) => [
+      ...this.#needs.about(host).filter(({ host: mentioned }) => mentioned !== '*'),
+      ...this.#needs.below(host),
+    ]);
+    return labelsOf(mentions.filter(sees));
+  }
+
+  /**
+   * Objects that would take hold of the host's traffic as soon as an entry declares it: the host is its operator's, who
+   * may need another resolution than ours. Sorted.
+   */
+  governorsOf(entry: ServiceEntry): readonly string[] {
+    const ours = this.#visibility.audienceOfEntry(entry);
+    const isMet = (mention: Mention): boolean => {
+      const theirs = this.#visibility.audienceOf(mention);
+      if (ours === 'everybody') return theirs === 'everybody' || theirs.size > 0;
+      return theirs === 'everybody' ? ours.size > 0 : [...ours].some((namespace) => theirs.has(namespace));
+    };
+    // A rule counts in the client's namespace, in that of the entry, and in the root namespace.
+    const isLookedUp = ({ namespace }: Mention): boolean =>
+      ours === 'everybody' ||
+      ours.has(namespace) ||
+      namespace === entry.metadata.namespace ||
+      namespace === this.#rootNamespace;
+    const mentions = entry.spec.hosts.flatMap((host) => [
+      ...this.#virtualServices.about(host),
+      ...this.#destinationRules.about(host).filter(isLookedUp),
+    ]);
+    return labelsOf(mentions.filter(isMet));
+  }
+}
+
+/** Mentions by their host. */
+class MentionIndex {
+  readonly #byHost = new Map<string, Mention[]>();
+  /** Those with a wildcard: few. */
+  readonly #wildcards: Mention[] = [];
+
+  add(mention: Mention): void {
+    const host = normalizeHost(mention.host);
+    if (host.startsWith('*')) this.#wildcards.push(mention);
+    else this.#byHost.set(host, [...(this.#byHost.get(host) ?? []), mention]);
+  }
+
+  /** Of this host, or of a wildcard that covers it. */
+  about(host: string): readonly Mention[] {
+    const exact = this.#byHost.get(normalizeHost(host)) ?? [];
+    return [...exact, ...this.#wildcards.filter((mention) => covers(mention.host, host))];
+  }
+
+  /** Of hosts that a wildcard covers. */
+  below(wildcard: string): readonly Mention[] {
+    if (!wildcard.startsWith('*')) return [];
+    return [...this.#byHost].flatMap(([host, mentions]) => (covers(wildcard, host) ? mentions : []));
+  }
+}
+
+function labelsOf(mentions: readonly Mention[]): readonly string[] {
+  return [...new Set(mentions.map(({ label }) => label))].sort();
+}
