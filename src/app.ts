@@ -1,9 +1,8 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIPv6 } from 'node:net';
-import { hostname } from 'node:os';
 import { HttpServer } from './api/http-server.js';
-import { ConfigurationError, defaultStateDirectory, isInCluster, processEnvironment } from './config/load.js';
+import { ConfigurationError, defaultStateDirectory, processEnvironment } from './config/load.js';
 import type { Configuration } from './config/schema.js';
 import type { HostStore } from './host/host-store.js';
 import { Collector } from './intake/dnstap/collector.js';
@@ -16,16 +15,20 @@ import {
   type ObservationTable,
   type ObservationTableOptions,
 } from './observation/observation-table.js';
-import type { KubernetesClient } from './kubernetes/client.js';
-import { DirectorySink } from './reconciler/directory-sink.js';
 import { ReconcileLoop } from './reconciler/loop.js';
-import { reconcileOnce, type ReconcileInput, type ReconcileSettings } from './reconciler/reconcile-once.js';
-import type { ServiceEntrySink } from './reconciler/sink.js';
+import type { EntryEvent } from './reconciler/entry-events.js';
+import {
+  previewReconcile,
+  reconcileOnce,
+  type ReconcileInput,
+  type ReconcilePreview,
+  type ReconcileSettings,
+  type ReconcileStatus,
+} from './reconciler/reconcile-once.js';
+import { openTarget, until, type Target } from './target.js';
 import { Health } from './telemetry/health.js';
 import { createLogger, type Logger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
-import { PodIndex } from './workload/pod-index.js';
-import { readObjects } from './workload/read-objects.js';
 
 /** Something that runs until it is closed. */
 interface Running {
@@ -38,9 +41,18 @@ interface Telemetry {
   readonly health: Health;
 }
 
+export interface OnceOptions {
+  /** Where the target `stdout` prints. */
+  readonly stdout: NodeJS.WritableStream;
+  readonly logStream: NodeJS.WriteStream;
+  readonly signal: AbortSignal;
+}
+
 export interface RoleOptions {
   /** Work through what there is, then end. */
   readonly once: boolean;
+  /** Where the target `stdout` prints. */
+  readonly stdout: NodeJS.WritableStream;
   readonly logStream: NodeJS.WriteStream;
   /** Ends the role in good order. */
   readonly signal: AbortSignal;
@@ -49,16 +61,14 @@ export interface RoleOptions {
 /** How long the last observations may take to be recorded at the end. Kubernetes kills after 30 s. */
 const CLOSE_TIMEOUT_MS = 10_000;
 
-/** How long the API server may take to tell of a pod that has looked something up already. */
-export const ATTRIBUTION_GRACE_MS = 10_000;
-
 /** A share of deletions above which something is more likely wrong with the evidence than with the hosts. */
 const MAX_DELETION_SHARE = 0.2;
 
-const DEFAULT_DIRECTORY = 'service-entries';
-
 /** The collector: dnstap in, observations into the store, until the signal aborts. */
-export async function collect(configuration: Configuration, { logStream, signal }: RoleOptions): Promise<void> {
+export async function collect(
+  configuration: Configuration,
+  { logStream, signal }: Omit<RoleOptions, 'stdout'>,
+): Promise<void> {
   requireEndpoints(configuration);
   const telemetry = createTelemetry(configuration, logStream);
   const running: Running[] = [];
@@ -73,13 +83,14 @@ export async function collect(configuration: Configuration, { logStream, signal 
 }
 
 /** The reconciler: hosts out of the store, ServiceEntries into the cluster or a directory. */
-export async function reconcile(configuration: Configuration, { once, logStream, signal }: RoleOptions): Promise<void> {
+export async function reconcile(configuration: Configuration, options: RoleOptions): Promise<void> {
+  const { once, stdout, logStream, signal } = options;
   const telemetry = createTelemetry(configuration, logStream);
   const running: Running[] = [];
   try {
     const store = await openStore(configuration, telemetry.log);
     running.push(store);
-    const target = await openTarget(configuration, telemetry, 'reconcile');
+    const target = await openTarget(configuration, { role: 'reconcile', once, log: telemetry.log, stdout });
     running.push(target);
     running.push(await startHttp(configuration, telemetry));
     await runReconciler(configuration, { store, target, telemetry, once, signal });
@@ -93,7 +104,7 @@ export async function run(
   configuration: Configuration,
   options: RoleOptions & { readonly onDone: (store: HostStore) => Promise<void> },
 ): Promise<void> {
-  const { once, logStream, signal } = options;
+  const { once, stdout, logStream, signal } = options;
   if (configuration.replay.files.length === 0) requireEndpoints(configuration);
   const telemetry = createTelemetry(configuration, logStream);
   const running: Running[] = [];
@@ -105,7 +116,7 @@ export async function run(
       tellCorefileLines(configuration, telemetry.log);
     }
     const lastMs = await replayAll(configuration, store, telemetry.log, signal);
-    const target = await openTarget(configuration, telemetry, 'run');
+    const target = await openTarget(configuration, { role: 'run', once, log: telemetry.log, stdout });
     running.push(target);
     if (!once) running.push(await startHttp(configuration, telemetry));
     await runReconciler(configuration, {
@@ -117,6 +128,40 @@ export async function run(
       ...(lastMs === undefined ? {} : { lastMs }),
     });
     if (once) await options.onDone(store);
+  } finally {
+    await closeAll(running);
+  }
+}
+
+/** What one run would do now. Changes nothing, neither in the store nor in the target. */
+export async function preview(configuration: Configuration, options: OnceOptions): Promise<ReconcilePreview> {
+  return once(configuration, options, async (input) => previewReconcile(input));
+}
+
+/** One run. */
+export async function apply(configuration: Configuration, options: OnceOptions): Promise<ReconcileStatus> {
+  return once(configuration, options, async (input, target) => {
+    await until(target.mayWrite, options.signal);
+    return reconcileOnce(input);
+  });
+}
+
+async function once<T>(
+  configuration: Configuration,
+  { stdout, logStream, signal }: OnceOptions,
+  work: (input: ReconcileInput, target: Target) => Promise<T>,
+): Promise<T> {
+  const { log } = createTelemetry(configuration, logStream);
+  const running: Running[] = [];
+  try {
+    const store = await openStore(configuration, log);
+    running.push(store);
+    const target = await openTarget(configuration, { role: 'reconcile', once: true, log, stdout });
+    running.push(target);
+    await target.ready(signal);
+    const { sink, index } = target;
+    const settings = reconcileSettings(configuration, target);
+    return await work({ store, sink, index, settings, nowMs: Date.now(), signal }, target);
   } finally {
     await closeAll(running);
   }
@@ -289,102 +334,6 @@ async function replayAll(
   return last;
 }
 
-/** Where ServiceEntries go and where pods are known from. */
-export interface Target extends Running {
-  readonly sink: ServiceEntrySink;
-  readonly index: PodIndex;
-  /** How long evidence waits for its client to become known: not at all where nothing more will become known. */
-  readonly graceMs: () => number;
-  /** Whether this process may write now. */
-  readonly mayWrite: () => boolean;
-  /** Resolves when it is known what there is to be known at the start. */
-  readonly ready: (signal: AbortSignal) => Promise<void>;
-}
-
-/** The cluster where one is named or this is a pod of one, else a directory. */
-async function openTarget(
-  configuration: Configuration,
-  telemetry: Telemetry,
-  role: 'run' | 'reconcile',
-): Promise<Target> {
-  const {
-    output,
-    kubernetes,
-    replay: { objects },
-  } = configuration;
-  const isNamed = kubernetes.kubeconfig !== undefined || kubernetes.context !== undefined;
-  const isDirectory = output.directory !== undefined || role === 'run';
-  const hasCluster = isNamed || isInCluster(processEnvironment()) || !isDirectory;
-  if (hasCluster && objects === undefined) return openCluster(configuration, telemetry);
-  const index = new PodIndex();
-  if (objects !== undefined) for await (const event of readObjects(objects)) index.apply(event);
-  return {
-    sink: new DirectorySink(output.directory ?? DEFAULT_DIRECTORY),
-    index,
-    graceMs: () => 0,
-    mayWrite: () => true,
-    ready: async () => undefined,
-    close: async () => undefined,
-  };
-}
-
-async function openCluster(configuration: Configuration, telemetry: Telemetry): Promise<Target> {
-  // Loaded on demand: the Kubernetes client costs 40 MB that the collector must not need.
-  const [{ KubernetesClient }, { ClusterSink }, { WorkloadWatch }] = await Promise.all([
-    import('./kubernetes/client.js'),
-    import('./reconciler/cluster-sink.js'),
-    import('./workload/watch-workloads.js'),
-  ]);
-  const log = telemetry.log.child({ component: 'kubernetes' });
-  const { kubernetes, output } = configuration;
-  const client = KubernetesClient.load({
-    ...(kubernetes.kubeconfig === undefined ? {} : { kubeconfig: kubernetes.kubeconfig }),
-    ...(kubernetes.context === undefined ? {} : { context: kubernetes.context }),
-  });
-  const stop = new AbortController();
-  const index = new PodIndex();
-  const watch = new WorkloadWatch({
-    client,
-    index,
-    now: Date.now,
-    onError: (kind, err, retryInMs) => log.warn({ err, kind, retryInMs }, 'watch interrupted'),
-  });
-  const election = await startElection(configuration, { client, log, signal: stop.signal });
-  const { mayWrite } = election;
-  const watching = watch.run(stop.signal);
-  return {
-    sink: output.directory === undefined ? new ClusterSink({ client, mayWrite }) : new DirectorySink(output.directory),
-    index,
-    // While the pods are not known, that an address is nobody's says nothing.
-    graceMs: () => (watch.isCurrent() ? ATTRIBUTION_GRACE_MS : Infinity),
-    mayWrite,
-    ready: async (signal) => until(() => watch.isCurrent(), signal),
-    close: async () => {
-      stop.abort();
-      await Promise.all([watching, election.ended]);
-      await client.close();
-    },
-  };
-}
-
-/** Takes part in the election where settings ask for it; otherwise this process always leads. */
-async function startElection(
-  { reconcile: { leaderElection }, kubernetes, istio }: Configuration,
-  { client, log, signal }: { readonly client: KubernetesClient; readonly log: Logger; readonly signal: AbortSignal },
-): Promise<{ readonly mayWrite: () => boolean; readonly ended: Promise<void> }> {
-  if (!leaderElection) return { mayWrite: () => true, ended: Promise.resolve() };
-  const { LeaderElector } = await import('./kubernetes/lease.js');
-  const elector = new LeaderElector({
-    client,
-    namespace: kubernetes.namespace ?? client.namespace ?? 'default',
-    name: istio.owner,
-    identity: `${hostname()}_${randomUUID()}`,
-    onChange: (isLeader) => log.info({ isLeader }, 'leadership changed'),
-    onError: (err) => log.warn({ err }, 'lease not renewed'),
-  });
-  return { mayWrite: () => elector.isLeader(), ended: elector.run(signal) };
-}
-
 async function runReconciler(
   configuration: Configuration,
   options: {
@@ -410,13 +359,53 @@ async function runReconciler(
     await until(target.mayWrite, signal);
     const { result } = await reconcileOnce({ ...input, nowMs: lastMs ?? Date.now(), signal });
     for (const failure of result.failures) log.error({ ...failure }, 'ServiceEntry not written');
+    if (result.failures.length > 0) throw new IncompleteError(result.failures.length);
     return;
   }
   const { intervalMs } = configuration.reconcile;
-  const loop = new ReconcileLoop({ input, intervalMs, now: Date.now, log, mayRun: target.mayWrite });
+  const { cluster, mayWrite: mayRun } = target;
+  const onStatus = cluster && (await createEventRecorder(cluster, { log, signal }));
+  const loop = new ReconcileLoop({ input, intervalMs, now: Date.now, log, mayRun, ...(onStatus && { onStatus }) });
+  target.onChange(() => loop.wake());
   telemetry.health.register('reconciler', () => loop.fault);
   observeReconciler(telemetry.metrics, loop);
   await loop.run(signal);
+}
+
+/** A run that came to its end, but not with every entry written. */
+class IncompleteError extends Error {
+  override readonly name = 'IncompleteError';
+  readonly code = 'RECONCILE_INCOMPLETE';
+
+  constructor(count: number) {
+    super(`${count} ServiceEntries could not be written`);
+  }
+}
+
+/** Tells of each run in Events of the namespaces. That one cannot be recorded is no failure of the run. */
+async function createEventRecorder(
+  { client, instance }: NonNullable<Target['cluster']>,
+  { log, signal }: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<(status: ReconcileStatus, before: ReconcileStatus | undefined) => void> {
+  const [{ recordEvent }, { eventsOf }] = await Promise.all([
+    import('./kubernetes/record-event.js'),
+    import('./reconciler/entry-events.js'),
+  ]);
+  const record = async (event: EntryEvent): Promise<void> => {
+    const regarding = { apiVersion: 'v1', kind: 'Namespace', name: event.namespace };
+    const reporting = { reportingController: 'istio-discovery.io/reconciler', reportingInstance: instance };
+    await recordEvent({ client, ...event, regarding, ...reporting, nowMs: Date.now(), signal });
+  };
+  let last: Promise<void> = Promise.resolve();
+  return (status, before) => {
+    const events = eventsOf(status, before);
+    // One after the other, and beside the run: Events are worth less than entries.
+    last = last.then(async () => {
+      for (const event of events) {
+        await record(event).catch((err: unknown) => log.debug({ err }, 'Event not recorded'));
+      }
+    });
+  };
 }
 
 function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
@@ -435,6 +424,15 @@ function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
     'reconciler_failures',
     'ServiceEntries that the last run could not write',
     () => loop.status?.result.failures.length ?? 0,
+  );
+  metrics.gauge('reconciler_refused', 'ServiceEntries that cannot be', () => loop.status?.refused.length ?? 0);
+  metrics.gauge(
+    'reconciler_skipped',
+    'ServiceEntries that are not written by a rule of the plan',
+    () => loop.status?.plan.skipped.length ?? 0,
+  );
+  metrics.gauge('reconciler_crds_absent', '1 while the custom resource definitions of Istio are not installed', () =>
+    loop.faultCode === 'KUBERNETES_ERR_RESOURCE_ABSENT' ? 1 : 0,
   );
 }
 
@@ -455,6 +453,7 @@ export function reconcileSettings(
       maxDeletions: limits.maxDeletions,
       maxDeletionShare: MAX_DELETION_SHARE,
     },
+    onDeleted: limits.onDeleted,
     get graceMs() {
       return target.graceMs(); // asked at each run
     },
@@ -473,13 +472,6 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
-}
-
-const POLL_MS = 50;
-
-/** Waits until `condition` holds or the signal aborts. */
-async function until(condition: () => boolean, signal: AbortSignal): Promise<void> {
-  while (!condition() && !signal.aborted) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
 /** The last opened first: what feeds the store is closed before the store. */

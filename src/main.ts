@@ -17,7 +17,10 @@ try {
 }
 
 function report(err: unknown): number {
-  if (err instanceof ExitError) return err.exitCode;
+  if (err instanceof ExitError) {
+    if (err.cause !== undefined) process.stderr.write(`istio-discovery: ${describe(err.cause)}\n`);
+    return err.exitCode;
+  }
   if (err instanceof CommanderError) return err.exitCode === 0 ? 0 : EXIT_USAGE; // it has printed what is wrong
   const isUsage = err instanceof ConfigurationError;
   process.stderr.write(`istio-discovery: ${isUsage ? `${err.code}\n${err.message}` : describe(err)}\n`);

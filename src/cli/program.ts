@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { collectCommand } from './collect.js';
 import { hostsCommand } from './hosts.js';
 import { lintCommand } from './lint.js';
+import { applyCommand, diffCommand, planCommand } from './plan.js';
 import { reconcileCommand } from './reconcile.js';
 import { runCommand } from './run.js';
 import type { Terminal } from './terminal.js';
@@ -15,7 +16,16 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows what there is)')
     .exitOverride();
-  for (const command of [runCommand, collectCommand, reconcileCommand, hostsCommand, lintCommand]) {
+  for (const command of [
+    runCommand,
+    collectCommand,
+    reconcileCommand,
+    planCommand,
+    applyCommand,
+    diffCommand,
+    hostsCommand,
+    lintCommand,
+  ]) {
     program.addCommand(command(terminal, signal).copyInheritedSettings(program));
   }
   return program;

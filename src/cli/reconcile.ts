@@ -9,6 +9,6 @@ export function reconcileCommand(terminal: Terminal, signal: AbortSignal): Comma
     .option('--once', 'one run, then exit');
   addSettings(command, ['store', 'kubernetes', 'host', 'istio', 'reconcile', 'output', 'http', 'log']);
   return command.action(({ once = false }: { once?: boolean }) =>
-    reconcile(readSettings(command), { once, logStream: terminal.stderr, signal }),
+    reconcile(readSettings(command), { once, stdout: terminal.stdout, logStream: terminal.stderr, signal }),
   );
 }

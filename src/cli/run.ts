@@ -23,13 +23,17 @@ export function runCommand(terminal: Terminal, signal: AbortSignal): Command {
     'log',
   ]);
   return command.action(async ({ once = false }: { once?: boolean }) => {
-    await run(readSettings(command), {
+    const configuration = readSettings(command);
+    const isYaml = configuration.output.target === 'stdout'; // it is the output, and nothing else may be
+    const report = isYaml ? terminal.stderr : terminal.stdout;
+    await run(configuration, {
       once,
+      stdout: terminal.stdout,
       logStream: terminal.stderr,
       signal,
       onDone: async (store) => {
-        terminal.stdout.write(formatHosts(await listHosts(store)));
-        terminal.stdout.write(`\n${formatRejections(await store.rejections())}`);
+        report.write(formatHosts(await listHosts(store)));
+        report.write(`\n${formatRejections(await store.rejections())}`);
       },
     });
   });

@@ -79,6 +79,10 @@ const reconciler = z.strictObject({
     z.int().min(1).max(5).default(1),
     'Pods that can write ServiceEntries. With more than one, the holder of a Lease writes and the others wait.',
   ),
+  namespaces: described(
+    z.array(name()).default([]),
+    'Namespaces to read and write, by a Role in each and no ClusterRole; empty: all. They must exist. What is in other namespaces is then not seen: neither clients nor ServiceEntries that are exported from there.',
+  ),
   serviceAccountName: described(
     optionalName().default(''),
     'An existing ServiceAccount to use; empty: the chart makes one. The chart binds its rights to it either way.',

@@ -270,6 +270,24 @@ const reconcile = z.strictObject({
     .meta(
       meta({ description: 'most ServiceEntries deleted in one run: a deletion closes connections', argument: 'N' }),
     ),
+  maxWritesPerSecond: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(20)
+    .meta(
+      meta({ description: 'ServiceEntries written or deleted a second: each is a push to its proxies', argument: 'N' }),
+    ),
+  onDeleted: z
+    .enum(['restore', 'ignore'])
+    .default('restore')
+    .meta(
+      meta({
+        description:
+          'what it means when somebody deletes one of our ServiceEntries: it is put right, or its host is ignored in all namespaces',
+        argument: 'WHAT',
+      }),
+    ),
   leaderElection: z
     .boolean()
     .default(false)
@@ -277,13 +295,24 @@ const reconcile = z.strictObject({
 });
 
 const output = z.strictObject({
+  target: z
+    .enum(['auto', 'cluster', 'directory', 'kustomize', 'stdout'])
+    .default('auto')
+    .meta(
+      meta({
+        description:
+          'where ServiceEntries go: into the cluster, into YAML files, into YAML files with a kustomization.yaml, or to the standard output (once); auto: into the directory if --output names one, else into the cluster if one is named or this is a pod of one',
+        flag: 'target',
+        argument: 'TARGET',
+      }),
+    ),
   directory: z
     .string()
     .min(1)
     .optional()
     .meta(
       meta({
-        description: 'write YAML files there instead of into the cluster',
+        description: 'directory for YAML files, instead of the cluster',
         flag: 'output',
         argument: 'DIR',
       }),
@@ -291,6 +320,15 @@ const output = z.strictObject({
 });
 
 const kubernetes = z.strictObject({
+  namespaces: z
+    .array(z.string().regex(NAMESPACE))
+    .default([])
+    .meta(
+      meta({
+        description: 'read and write only this namespace, which needs no rights in the whole cluster; repeatable',
+        argument: 'NAMESPACE',
+      }),
+    ),
   kubeconfig: z
     .string()
     .min(1)

@@ -21,6 +21,8 @@ export interface KubernetesRequest {
   readonly contentType?: string;
   /** @defaultValue application/json */
   readonly accept?: string;
+  /** Called when the request is about to leave, after all waiting; what it throws stops it. */
+  readonly beforeSend?: () => void;
   readonly signal?: AbortSignal;
 }
 
@@ -115,7 +117,7 @@ export class KubernetesClient {
       extend(silenceMs);
       for await (const piece of body) {
         extend(silenceMs);
-        consume(piece, onPiece);
+        consume(() => onPiece(piece));
       }
     });
   }
@@ -155,6 +157,7 @@ export class KubernetesClient {
     }
     context.setSignal(signal);
     await this.#config.applySecurityAuthentication(context);
+    consume(() => request.beforeSend?.());
     return this.#http.send(context).toPromise();
   }
 
@@ -206,11 +209,11 @@ class Deadline {
 /** An error of the caller's own code, which must not look like one of the connection. */
 class ConsumerFault extends Error {}
 
-function consume(piece: Uint8Array, onPiece: (piece: Uint8Array) => void): void {
+function consume(work: () => void): void {
   try {
-    onPiece(piece);
+    work();
   } catch (cause) {
-    throw new ConsumerFault('while taking a piece', { cause });
+    throw new ConsumerFault('of the caller', { cause });
   }
 }
 

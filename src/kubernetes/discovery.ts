@@ -28,7 +28,7 @@ async function isServed({ client, group, plural, signal }: DiscoveryOptions, ver
   try {
     const { body } = await client.request({
       method: 'GET',
-      path: `/apis/${group}/${version}`,
+      path: group === '' ? `/api/${version}` : `/apis/${group}/${version}`,
       ...(signal && { signal }),
     });
     const { resources } = body as { resources?: unknown }; // read as unknown, checked below

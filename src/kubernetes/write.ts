@@ -15,6 +15,8 @@ export interface ApplyOptions {
   readonly fieldManager: string;
   /** Everything but the storing: schema, admission, conflicts. */
   readonly dryRun?: boolean;
+  /** Called when the request is about to leave; what it throws stops it. */
+  readonly beforeSend?: () => void;
   readonly signal?: AbortSignal;
 }
 
@@ -33,7 +35,7 @@ export interface Applied {
  * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/
  */
 export async function applyObject(options: ApplyOptions): Promise<Applied> {
-  const { client, resource, object, fieldManager, dryRun, signal } = options;
+  const { client, resource, object, fieldManager, dryRun, beforeSend, signal } = options;
   const path = resourcePath(resource, object.metadata);
   const { status, body, warnings } = await client.request({
     method: 'PATCH',
@@ -41,6 +43,7 @@ export async function applyObject(options: ApplyOptions): Promise<Applied> {
     query: { fieldManager, force: false, fieldValidation: 'Strict', dryRun: dryRun === true ? 'All' : undefined },
     contentType: 'application/apply-patch+yaml', // every JSON text is YAML
     body: object,
+    ...(beforeSend && { beforeSend }),
     ...(signal && { signal }),
   });
   if (!isKubernetesObject(body)) {
@@ -56,6 +59,8 @@ export interface DeleteOptions {
   readonly name: string;
   /** Only this very object in this very version goes. */
   readonly preconditions: { readonly uid?: string; readonly resourceVersion?: string };
+  /** Called when the request is about to leave; what it throws stops it. */
+  readonly beforeSend?: () => void;
   readonly signal?: AbortSignal;
 }
 
@@ -65,11 +70,12 @@ export interface DeleteOptions {
  * @throws KubernetesError KUBERNETES_ERR_CONFLICT when it has changed since, KUBERNETES_ERR_NOT_FOUND when it is gone
  */
 export async function deleteObject(options: DeleteOptions): Promise<void> {
-  const { client, resource, preconditions, signal } = options;
+  const { client, resource, preconditions, beforeSend, signal } = options;
   await client.request({
     method: 'DELETE',
     path: resourcePath(resource, options),
     body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions },
+    ...(beforeSend && { beforeSend }),
     ...(signal && { signal }),
   });
 }

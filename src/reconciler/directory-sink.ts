@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { formatServiceEntry } from '../istio/format-yaml.js';
+import { FIELD_MANAGER, MANAGED_BY_LABEL } from '../istio/ownership.js';
 import { readServiceEntry, type ServiceEntry } from '../istio/service-entry.js';
 import type { PlannedUpdate, ServiceEntryPlan } from '../plan/service-entry-plan.js';
-import { ReconcilerError } from './reconciler-error.js';
+import { foreignFile, Kustomization } from './kustomization.js';
 import {
   errorCodeOf,
   toFailure,
@@ -17,19 +18,28 @@ import {
 
 const YAML_FILE = /\.ya?ml$/;
 
+export interface DirectorySinkOptions {
+  /** Keep a `kustomization.yaml` that lists the files, for `kubectl apply -k DIRECTORY`. @defaultValue false */
+  readonly isKustomization?: boolean;
+}
+
 /**
  * Writes `<namespace>.<name>.yaml` files, one object each, for `kubectl apply -f DIRECTORY`. Files that this program did
  * not write stay as they are; ServiceEntries in them count as others'.
  */
 export class DirectorySink implements ServiceEntrySink {
   readonly #directory: string;
+  readonly #kustomization: Kustomization | undefined;
 
-  constructor(directory: string) {
+  constructor(directory: string, { isKustomization = false }: DirectorySinkOptions = {}) {
     this.#directory = directory;
+    if (isKustomization) this.#kustomization = new Kustomization(directory);
   }
 
+  /** @throws ReconcilerError RECONCILER_ERR_FOREIGN_FILE when somebody else's kustomization is there */
   async read(): Promise<SinkState> {
     await mkdir(this.#directory, { recursive: true });
+    await this.#kustomization?.check();
     const names = (await readdir(this.#directory)).filter((name) => YAML_FILE.test(name)).sort();
     const files = await Promise.all(names.map((name) => readFile(join(this.#directory, name), 'utf8')));
     return { entries: files.flatMap(readEntries) };
@@ -53,7 +63,7 @@ export class DirectorySink implements ServiceEntrySink {
       }
       return done;
     };
-    return {
+    const result = {
       created: await carryOut(
         plan.create,
         ({ entry }) => entry,
@@ -71,6 +81,21 @@ export class DirectorySink implements ServiceEntrySink {
       ),
       failures,
     };
+    await this.#kustomization?.write(await this.#ownFiles());
+    return result;
+  }
+
+  /** Names of the files that hold an entry of this program, and nothing else, sorted. */
+  async #ownFiles(): Promise<readonly string[]> {
+    const names = (await readdir(this.#directory)).filter((name) => YAML_FILE.test(name)).sort();
+    const own: string[] = [];
+    for (const name of names) {
+      const path = join(this.#directory, name);
+      const [only, ...others] = readEntries(await readFile(path, 'utf8'));
+      const isOurs = only?.metadata.labels?.[MANAGED_BY_LABEL] === FIELD_MANAGER && this.#path(only) === path;
+      if (isOurs && others.length === 0) own.push(name);
+    }
+    return own;
   }
 
   #path({ metadata }: ServiceEntry): string {
@@ -113,10 +138,6 @@ export class DirectorySink implements ServiceEntrySink {
     await writeFile(temporary, formatServiceEntry(entry), { flush: true });
     return temporary;
   }
-}
-
-function foreignFile(path: string): ReconcilerError {
-  return new ReconcilerError('RECONCILER_ERR_FOREIGN_FILE', `${path} holds something else`);
 }
 
 /** What is no YAML, or no ServiceEntry, is somebody else's and passed over. */

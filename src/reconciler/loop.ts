@@ -1,23 +1,37 @@
+import { pause } from '../kubernetes/backoff.js';
 import type { Logger } from '../telemetry/logger.js';
 import { reconcileOnce, type ReconcileInput, type ReconcileStatus } from './reconcile-once.js';
+import { errorCodeOf, type SinkFailure } from './sink.js';
 
 export interface LoopOptions {
   readonly input: Omit<ReconcileInput, 'nowMs' | 'signal'>;
+  /** Time between two runs if nothing wakes the loop. */
   readonly intervalMs: number;
   readonly now: () => number;
   readonly log: Logger;
   /** Only while this says so does a run take place: the leader's. */
   readonly mayRun: () => boolean;
+  /** Told of each run that came to its end, with the one before. */
+  readonly onStatus?: (status: ReconcileStatus, before: ReconcileStatus | undefined) => void;
 }
 
 const MAX_BACKOFF_MS = 60_000;
+/** Also when something changes all the time, so that changes that belong together are met by one run. */
+const SHORTEST_PAUSE_MS = 100;
+/** The loop takes at most a quarter of a processor, however many hosts there are. */
+const PAUSES_PER_RUN = 3;
 
-/** Runs again and again; after a failure ever more rarely, up to once a minute. */
+/**
+ * Runs again and again: by a timer, and soon after something woke it. After a failed run ever more rarely, up to once a
+ * minute. An entry that could not be written is no failed run: the sink decides when it is tried again.
+ */
 export class ReconcileLoop {
   readonly #options: LoopOptions;
   #status: ReconcileStatus | undefined;
   #fault: string | undefined;
+  #faultCode: string | undefined;
   #failures = 0;
+  #isWoken = false;
   #wake: (() => void) | undefined;
 
   constructor(options: LoopOptions) {
@@ -34,17 +48,28 @@ export class ReconcileLoop {
     return this.#fault;
   }
 
+  /** The stable code of {@link fault}. */
+  get faultCode(): string | undefined {
+    return this.#fault === undefined ? undefined : (this.#faultCode ?? 'UNKNOWN');
+  }
+
   /** Brings the next run forward. What happened does not matter: a run looks at what is. */
   wake(): void {
+    this.#isWoken = true;
     this.#wake?.();
   }
 
   /** Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      const startedMs = performance.now();
+      this.#isWoken = false;
       if (this.#options.mayRun()) await this.#runOnce(signal);
-      const backoffMs = Math.min(this.#options.intervalMs * 2 ** Math.min(this.#failures, 16), MAX_BACKOFF_MS);
-      await this.#pause(Math.max(backoffMs, this.#options.intervalMs), signal);
+      const restMs = Math.max(SHORTEST_PAUSE_MS, PAUSES_PER_RUN * (performance.now() - startedMs));
+      await pause(restMs, signal);
+      const { intervalMs } = this.#options;
+      const backoffMs = Math.min(intervalMs * 2 ** Math.min(this.#failures, 16), MAX_BACKOFF_MS);
+      await this.#pause(Math.max(backoffMs, intervalMs) - restMs, signal);
     }
   }
 
@@ -58,6 +83,7 @@ export class ReconcileLoop {
       this.#failures++;
       const isNews = this.#fault === undefined;
       this.#fault = err instanceof Error ? err.message : String(err);
+      this.#faultCode = errorCodeOf(err);
       if (isNews) log.error({ err }, 'reconciling failed; nothing was planned');
     }
   }
@@ -66,30 +92,29 @@ export class ReconcileLoop {
     const { log } = this.#options;
     if (this.#fault !== undefined) log.info({ failures: this.#failures }, 'reconciling works again');
     this.#fault = undefined;
-    this.#failures = status.result.failures.length > 0 ? this.#failures + 1 : 0;
+    this.#failures = 0;
     const { created, updated, deleted, failures } = status.result;
     if (created.length + updated.length + deleted.length > 0) {
       log.info({ created: created.length, updated: updated.length, deleted: deleted.length }, 'plan applied');
     }
-    const before = new Set(this.#status?.result.failures.map(({ namespace, name }) => `${namespace}/${name}`));
+    const before = new Set(this.#status?.result.failures.map(keyOf));
     for (const failure of failures) {
-      if (!before.has(`${failure.namespace}/${failure.name}`)) log.warn({ ...failure }, 'ServiceEntry not written');
+      if (!before.has(keyOf(failure))) log.warn({ ...failure }, 'ServiceEntry not written');
     }
+    this.#options.onStatus?.(status, this.#status);
     this.#status = status;
   }
 
+  /** Waits until the time is up or something wakes the loop. */
   async #pause(delayMs: number, signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        this.#wake = undefined;
-        resolve();
-      };
-      const timer = setTimeout(done, delayMs);
-      signal.addEventListener('abort', done, { once: true });
-      this.#wake = done;
-      if (signal.aborted) done();
-    });
+    if (this.#isWoken || delayMs <= 0) return;
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await pause(delayMs, AbortSignal.any([signal, woken.signal]));
+    this.#wake = undefined;
   }
+}
+
+function keyOf({ namespace, name, code }: SinkFailure): string {
+  return `${namespace}/${name} ${code}`;
 }

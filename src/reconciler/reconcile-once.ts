@@ -7,13 +7,15 @@ import type { PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js
 import type { PodIndex } from '../workload/pod-index.js';
 import { desiredEntries, isUnwanted, type EntrySettings, type RefusedEntry } from './desired-entries.js';
 import { reviewHosts, type HostReview } from './review-hosts.js';
-import type { ServiceEntrySink, SinkFailure, SinkResult } from './sink.js';
+import type { ServiceEntrySink, SinkFailure, SinkResult, SinkState } from './sink.js';
 
 export interface ReconcileSettings extends EntrySettings {
   readonly lifecycle: LifecycleSettings;
   readonly policy: PlanPolicy;
   /** How long evidence waits for the API server to know the client's address. */
   readonly graceMs: number;
+  /** What it means that somebody deleted an entry of ours: it is put right, or the host is ignored from then on. */
+  readonly onDeleted: 'restore' | 'ignore';
 }
 
 export interface ReconcileInput {
@@ -37,6 +39,13 @@ export interface ReconcileStatus {
   readonly result: SinkResult;
 }
 
+/** What a run would do, and what it would do it with. */
+export interface ReconcilePreview {
+  readonly review: HostReview;
+  readonly refused: readonly RefusedEntry[];
+  readonly plan: ServiceEntryPlan;
+}
+
 /**
  * One run: attribute what is new, move hosts along their life, plan, carry out. Works from what the store, the pods and
  * the sink hold now, not from what happened since the last run.
@@ -49,27 +58,73 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   // First what needs no cluster: while it is away, or without Istio, learning goes on.
   await inPortions(review.attributions, async (portion) => store.attribute(portion));
   await inPortions(review.transitions, async (portion) => store.transition(portion));
-  const { refused, plan } = await planHosts(input, review);
+  const state = await sink.read(signal);
+  const ignored = ignoredHosts(review.records, state, input);
+  await store.transition(ignored);
+  const records = withStates(review.records, ignored);
+  const { refused, plan } = planHosts(input, { records }, state);
   const result = await sink.apply(plan, signal);
-  const { records, waiting } = review;
+  const { waiting } = review;
   await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
   return { atMs: nowMs, hosts: countStates(records), waiting, refused, plan, result };
 }
 
-async function planHosts(
-  { sink, settings, signal }: ReconcileInput,
-  { records }: HostReview,
-): Promise<Pick<ReconcileStatus, 'plan' | 'refused'>> {
-  const { entries, namespaces, apiVersion = settings.apiVersion } = await sink.read(signal);
+/**
+ * What {@link reconcileOnce} would do now. Changes nothing, neither in the store nor in the target.
+ *
+ * @throws what a read throws
+ */
+export async function previewReconcile(input: ReconcileInput): Promise<ReconcilePreview> {
+  const review = await reviewHosts({ ...input, ...input.settings });
+  return { review, ...planHosts(input, review, await input.sink.read(input.signal)) };
+}
+
+function planHosts(
+  { settings, nowMs }: ReconcileInput,
+  { records }: Pick<HostReview, 'records'>,
+  state: SinkState,
+): Pick<ReconcilePreview, 'plan' | 'refused'> {
+  const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
   const { desired, unwanted, refused } = collectHosts(records, { ...settings, apiVersion });
   const plan = planServiceEntries({
     current: entries,
     desired: settings.lifecycle.policy === 'observe' ? [] : desired,
     unwanted: settings.lifecycle.policy === 'observe' ? [] : unwanted,
-    ...(namespaces === undefined ? {} : { namespaces }),
+    ...(namespaces && { namespaces }),
+    ...(mesh && { mesh }),
+    nowMs,
     policy: settings.policy,
   });
   return { plan, refused };
+}
+
+/** Hosts of which somebody deleted an entry, where that is taken as a wish; not when the whole namespace goes. */
+function ignoredHosts(
+  records: readonly HostRecord[],
+  { deletedByOthers = [], namespaces }: SinkState,
+  { settings, nowMs }: ReconcileInput,
+): readonly HostTransition[] {
+  if (settings.onDeleted !== 'ignore' || deletedByOthers.length === 0) return [];
+  const places = new Map<string, string>();
+  for (const { metadata, spec } of deletedByOthers) {
+    if (namespaces?.has(metadata.namespace) === true)
+      for (const host of spec.hosts) places.set(host, metadata.namespace);
+  }
+  return records
+    .filter(({ hostname, state }) => state === 'applied' && places.has(hostname))
+    .map(({ hostname, state }) => ({
+      hostname,
+      from: state,
+      to: 'ignored',
+      reason: `person: entry deleted in ${places.get(hostname)}`,
+      atMs: nowMs,
+    }));
+}
+
+function withStates(records: readonly HostRecord[], steps: readonly HostTransition[]): readonly HostRecord[] {
+  if (steps.length === 0) return records;
+  const states = new Map<string, HostState>(steps.map(({ hostname, to }) => [hostname, to]));
+  return records.map((record) => ({ ...record, state: states.get(record.hostname) ?? record.state }));
 }
 
 interface Hosts {

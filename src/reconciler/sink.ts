@@ -1,13 +1,18 @@
+import type { MeshObjects } from '../istio/mesh-objects.js';
 import type { ServiceEntry, ServiceEntryApiVersion } from '../istio/service-entry.js';
 import type { ServiceEntryPlan } from '../plan/service-entry-plan.js';
 
 export interface SinkState {
   /** Every ServiceEntry that matters, ours and others'. */
   readonly entries: readonly ServiceEntry[];
+  /** What else is in the cluster; absent where there is no cluster. */
+  readonly mesh?: MeshObjects;
   /** Namespaces that can take an entry; absent where that is not known. */
   readonly namespaces?: ReadonlySet<string>;
   /** The API version that the target takes; absent where any will do. */
   readonly apiVersion?: ServiceEntryApiVersion;
+  /** Entries of ours that somebody else deleted since the last read, as far as that is known. */
+  readonly deletedByOthers?: readonly ServiceEntry[];
 }
 
 export interface SinkFailure {

@@ -107,13 +107,14 @@ export class PodIndex {
    * A complete list of one kind, as a watch gives when it starts again: what is not in it was deleted at some moment since
    * the last event, at the latest now.
    */
-  applyList({ kind, objects, atMs }: ObjectList): void {
+  applyList({ kind, objects, namespace, atMs }: ObjectList): void {
     for (const object of objects) this.apply({ atMs, type: 'MODIFIED', object });
     if (kind !== 'Pod' && kind !== 'Node') return;
     const present = new Set(objects.map(({ uid }) => uid));
     const known = kind === 'Pod' ? [...this.#pods.values()].map(({ facts }) => facts) : [...this.#nodeFacts.values()];
     for (const object of known) {
-      if (!present.has(object.uid)) this.apply({ atMs, type: 'DELETED', object });
+      const isListed = namespace === undefined || object.namespace === namespace;
+      if (isListed && !present.has(object.uid)) this.apply({ atMs, type: 'DELETED', object });
     }
   }
 
@@ -262,6 +263,8 @@ export class PodIndex {
 export interface ObjectList {
   readonly kind: ObjectEvent['object']['kind'];
   readonly objects: readonly ObjectEvent['object'][];
+  /** The list is of this namespace only. */
+  readonly namespace?: string;
   readonly atMs: number;
 }
 

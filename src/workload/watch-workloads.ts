@@ -10,8 +10,8 @@ type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
 export interface WorkloadWatchOptions {
   readonly client: KubernetesClient;
   readonly index: PodIndex;
-  /** @defaultValue all namespaces */
-  readonly namespace?: string;
+  /** Only these namespaces are read. @defaultValue all */
+  readonly namespaces?: readonly string[];
   readonly now: () => number;
   readonly onError: (kind: WorkloadKind, error: KubernetesError, retryInMs: number) => void;
 }
@@ -32,10 +32,13 @@ const RESOURCES = {
  */
 export class WorkloadWatch {
   readonly #options: WorkloadWatchOptions;
-  #arePodsCurrent = false;
+  /** The namespaces whose pods are known, undefined for all of them. */
+  readonly #current = new Set<string | undefined>();
+  readonly #places: readonly (string | undefined)[];
 
   constructor(options: WorkloadWatchOptions) {
     this.#options = options;
+    this.#places = options.namespaces ?? [undefined];
   }
 
   /**
@@ -43,30 +46,36 @@ export class WorkloadWatch {
    * have says nothing, and attribution has to wait.
    */
   isCurrent(): boolean {
-    return this.#arePodsCurrent;
+    return this.#current.size === this.#places.length;
   }
 
   /** Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    // Nodes are of no namespace, so who may read one namespace only may not read them.
-    const kinds = WORKLOAD_KINDS.filter((kind) => kind !== 'Node' || this.#options.namespace === undefined);
-    await Promise.all(kinds.map(async (kind) => this.#watch(kind, signal)));
+    const watches = this.#places.flatMap((namespace) => {
+      // Nodes are of no namespace, so who may read some namespaces only may not read them.
+      const kinds = WORKLOAD_KINDS.filter((kind) => kind !== 'Node' || namespace === undefined);
+      return kinds.map(async (kind) => this.#watch(kind, namespace, signal));
+    });
+    await Promise.all(watches);
   }
 
-  async #watch(kind: WorkloadKind, signal: AbortSignal): Promise<void> {
-    const { client, index, namespace, now, onError } = this.#options;
+  async #watch(kind: WorkloadKind, namespace: string | undefined, signal: AbortSignal): Promise<void> {
+    const { client, index, now, onError } = this.#options;
     const { metadataOnly, ...resource } = RESOURCES[kind];
+    const place = namespace === undefined ? {} : { namespace };
     await watchResource({
       client,
       resource,
       metadataOnly,
-      ...(namespace !== undefined && { namespace }),
+      ...place,
       signal,
       select: (object) => read(kind, object),
-      onList: (objects) => index.applyList({ kind, objects, atMs: now() }),
+      onList: (objects) => index.applyList({ kind, objects, ...place, atMs: now() }),
       onEvent: (type, object) => index.apply({ atMs: now(), type, object }),
       onCurrent: (isCurrent) => {
-        if (kind === 'Pod') this.#arePodsCurrent = isCurrent;
+        if (kind !== 'Pod') return;
+        if (isCurrent) this.#current.add(namespace);
+        else this.#current.delete(namespace);
       },
       onError: (error, retryInMs) => onError(kind, error, retryInMs),
     });

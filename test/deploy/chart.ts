@@ -54,7 +54,7 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
   },
   bare: {
     collector: { replicas: 1 },
-    reconciler: { serviceAccountName: 'example' },
+    reconciler: { serviceAccountName: 'example', namespaces: ['default', 'kube-system'] },
     redis: { bundled: { existingSecret: 'example', persistence: { enabled: false } } },
     networkPolicy: { enabled: false },
     podDisruptionBudget: false,

@@ -115,6 +115,10 @@ describe('discoverVersion', () => {
     await expect(discoverVersion({ client, ...lookUp, versions: ['v9', 'v1beta1'] })).resolves.toBe('v1beta1');
   });
 
+  it('finds resources of the core group', async () => {
+    await expect(discoverVersion({ client, group: '', plural: 'pods', versions: ['v1'] })).resolves.toBe('v1');
+  });
+
   it.each([
     ['a group that nobody installed', { ...lookUp, group: 'networking.example.com', versions: ['v1'] }],
     ['a resource that the group lacks', { ...lookUp, plural: 'nothings', versions: ['v1'] }],

@@ -9,7 +9,8 @@ import {
 import { KubernetesClient } from '../../src/kubernetes/client.js';
 import { planServiceEntries } from '../../src/plan/plan-service-entries.js';
 import type { ServiceEntryPlan } from '../../src/plan/service-entry-plan.js';
-import { ClusterSink } from '../../src/reconciler/cluster-sink.js';
+import { ClusterSink, type ClusterSinkOptions } from '../../src/reconciler/cluster-sink.js';
+import { ListedCluster } from '../../src/reconciler/cluster-state.js';
 import type { SinkResult, SinkState } from '../../src/reconciler/sink.js';
 import { hostname } from '../istio/hostname.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
@@ -27,8 +28,13 @@ describe.each(['istio-crds', 'istio-crds-1.22'] as const)('ClusterSink with %s',
   beforeAll(async () => {
     server = await startKubeApiserver({ crds });
     client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
-    sink = new ClusterSink({ client, mayWrite: () => true });
+    sink = createSink();
   }, 120_000);
+
+  function createSink(options: Partial<ClusterSinkOptions> = {}): ClusterSink {
+    const state = new ListedCluster({ client });
+    return new ClusterSink({ client, state, mayWrite: () => true, maxWritesPerSecond: 10_000, ...options });
+  }
 
   beforeEach(async () => {
     namespace = `shop-${randomBytes(4).toString('hex')}`;
@@ -225,7 +231,7 @@ describe.each(['istio-crds', 'istio-crds-1.22'] as const)('ClusterSink with %s',
   });
 
   it('writes nothing when it does not lead any more', async () => {
-    const follower = new ClusterSink({ client, mayWrite: () => false });
+    const follower = createSink({ mayWrite: () => false });
     const plan = planServiceEntries({ current: [], desired: [wanted(h('a'))], policy });
     const { failures } = await follower.apply(plan, signal);
     expect(failures).toMatchObject([{ code: 'RECONCILER_ERR_NOT_LEADER' }]);
@@ -233,7 +239,7 @@ describe.each(['istio-crds', 'istio-crds-1.22'] as const)('ClusterSink with %s',
   });
 
   it('reads and writes one namespace when told to', async () => {
-    const narrow = new ClusterSink({ client, mayWrite: () => true, namespace });
+    const narrow = createSink({ state: new ListedCluster({ client, namespaces: [namespace] }) });
     await reconcile([wanted(h('a'))]);
     const { entries, namespaces } = await narrow.read(signal);
     expect([entries.length, [...(namespaces ?? [])]]).toEqual([1, [namespace]]);
@@ -244,7 +250,7 @@ describe('ClusterSink without Istio', () => {
   it('says that the CRDs are absent', async () => {
     const server = await startKubeApiserver();
     const client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
-    const sink = new ClusterSink({ client, mayWrite: () => true });
+    const sink = new ListedCluster({ client });
     await expect(sink.read(signal)).rejects.toMatchObject({ code: 'KUBERNETES_ERR_RESOURCE_ABSENT' });
     await client.close();
     await server.stop();

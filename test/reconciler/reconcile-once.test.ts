@@ -67,9 +67,11 @@ interface Change {
   readonly policy?: HostPolicy;
   readonly sink?: ServiceEntrySink;
   readonly graceMs?: number;
+  readonly onDeleted?: 'restore' | 'ignore';
 }
 
-function input({ policy = 'learn', sink = new DirectorySink(directory), graceMs = 0 }: Change = {}) {
+function input(change: Change = {}) {
+  const { policy = 'learn', sink = new DirectorySink(directory), graceMs = 0, onDeleted = 'restore' } = change;
   const owner = 'main';
   return {
     store,
@@ -83,6 +85,7 @@ function input({ policy = 'learn', sink = new DirectorySink(directory), graceMs 
       lifecycle: { policy, stabilityMs: 0 },
       policy: { owner, maxChanges: 100, maxDeletions: 100, maxDeletionShare: 1 },
       graceMs,
+      onDeleted,
     },
   } satisfies Omit<ReconcileInput, 'nowMs' | 'signal'>;
 }

@@ -1,0 +1,71 @@
+import type { ReconcilePreview } from '../reconciler/reconcile-once.js';
+import { describeChanges, type EntryChange } from '../reconciler/entry-change.js';
+
+const SIGNS = { create: '+', update: '~', delete: '-' } as const;
+
+/** A plan as people read it: what would change, what would not and why, and the sum. */
+export function formatPlan({ plan, refused }: Pick<ReconcilePreview, 'plan' | 'refused'>): string {
+  const changes = describeChanges(plan);
+  const lines = changes.flatMap(formatChange);
+  for (const { namespace, name, host, reason, because } of plan.skipped) {
+    const facts = because.length === 0 ? '' : ` (${because.join(', ')})`;
+    lines.push(`! ${namespace}/${name}  ${host}  not written: ${reason}${facts}`);
+  }
+  for (const { namespace, hostname, code } of refused) lines.push(`! ${namespace}  ${hostname}  cannot be: ${code}`);
+  if (plan.delete.length > 0) lines.push('', 'A deletion closes the open connections of its host.');
+  const { create, update, delete: remove, keep, skipped } = plan;
+  const counts = `${create.length} to create, ${update.length} to update, ${remove.length} to delete, `;
+  const rest = `${keep.length} as they should be, ${skipped.length + refused.length} not written.`;
+  return `${[...lines, ...(lines.length > 0 ? [''] : []), `Plan: ${counts}${rest}`].join('\n')}\n`;
+}
+
+function formatChange({ kind, namespace, name, host, reason, fields }: EntryChange): readonly string[] {
+  const head = `${SIGNS[kind]} ${namespace}/${name}  ${host}  ${kind}: ${reason}`;
+  return [head, ...fields.map(({ path, from, to }) => `    ${path}: ${textOf(from)} -> ${textOf(to)}`)];
+}
+
+/** What differs, as lines of YAML: `-` as it is, `+` as it would be. */
+export function formatDiff({ plan }: Pick<ReconcilePreview, 'plan'>): string {
+  return describeChanges(plan)
+    .map(({ namespace, name, before, after }) => {
+      const [from, to] = [linesOf(before), linesOf(after)];
+      const head = [`--- ${namespace}/${name}`, `+++ ${namespace}/${name}`];
+      return `${[...head, ...lineDiff(from, to)].join('\n')}\n`;
+    })
+    .join('');
+}
+
+/** Equal lines at both ends are context, what is between them was replaced. */
+function lineDiff(from: readonly string[], to: readonly string[]): readonly string[] {
+  const shorter = Math.min(from.length, to.length);
+  let start = 0;
+  while (start < shorter && from[start] === to[start]) start += 1;
+  let end = 0;
+  while (end < shorter - start && from.at(-1 - end) === to.at(-1 - end)) end += 1;
+  return [
+    ...from.slice(0, start).map((line) => ` ${line}`),
+    ...from.slice(start, from.length - end).map((line) => `-${line}`),
+    ...to.slice(start, to.length - end).map((line) => `+${line}`),
+    ...from.slice(from.length - end).map((line) => ` ${line}`),
+  ];
+}
+
+function linesOf(text: string | undefined): readonly string[] {
+  return text === undefined ? [] : text.trimEnd().split('\n');
+}
+
+function textOf(value: unknown): string {
+  return value === undefined ? 'unset' : JSON.stringify(value);
+}
+
+/** A plan for programs. */
+export function planToJson({ plan, refused }: Pick<ReconcilePreview, 'plan' | 'refused'>): string {
+  const changes = describeChanges(plan).map(({ before: _before, after: _after, ...change }) => change);
+  const keep = plan.keep.map(({ reason, current: { metadata, spec } }) => ({
+    namespace: metadata.namespace,
+    name: metadata.name,
+    host: spec.hosts[0],
+    reason,
+  }));
+  return `${JSON.stringify({ changes, keep, skipped: plan.skipped, refused }, undefined, 2)}\n`;
+}

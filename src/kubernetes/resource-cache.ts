@@ -1,0 +1,257 @@
+import { backoffMs, pause } from './backoff.js';
+import type { KubernetesClient } from './client.js';
+import { discoverVersion } from './discovery.js';
+import { KubernetesError } from './kubernetes-error.js';
+import type { KubernetesObject, KubernetesResource } from './kubernetes-object.js';
+import { watchResource } from './watch.js';
+
+export interface ResourceCacheOptions<T> {
+  readonly client: KubernetesClient;
+  readonly group: string;
+  readonly plural: string;
+  /** The preferred one first. */
+  readonly versions: readonly string[];
+  /** @defaultValue all namespaces */
+  readonly namespace?: string;
+  readonly metadataOnly?: boolean;
+  /** What is kept of an object; an object of which nothing is kept is passed over. */
+  readonly select: (object: KubernetesObject) => T | undefined;
+  /** Something is different from before: an object, or whether the cache is current. */
+  readonly onChange: () => void;
+  /** Somebody else deleted an object: now, or while the watch was interrupted. */
+  readonly onDeleted?: (object: T) => void;
+  readonly onError?: (error: KubernetesError, retryInMs: number) => void;
+  /** Delay after the first failure. @defaultValue 500 */
+  readonly baseDelayMs?: number;
+}
+
+const BASE_DELAY_MS = 500;
+/** A resource that was absent is looked for at least this often. */
+const MAX_DELAY_MS = 10_000;
+
+/**
+ * What the API server has of a resource, kept up to date by a watch, so that looking at it costs nothing.
+ *
+ * ```
+ *             served                      list, watch answered
+ *  unknown ────────────▶ version found ─────────────────────────▶ current
+ *     ▲                        ▲                                    │  │
+ *     │                        └──── interrupted: behind ◀──────────┘  │
+ *     └──────────── 404: no version is served ◀────────────────────────┘
+ * ```
+ */
+export class ResourceCache<T> {
+  readonly #options: ResourceCacheOptions<T>;
+  readonly #objects = new NamespacedMap<Cached<T>>();
+  readonly #deleting = new Set<string>();
+  #version: string | undefined;
+  #isCurrent = false;
+  #fault: KubernetesError | undefined;
+
+  constructor(options: ResourceCacheOptions<T>) {
+    this.#options = options;
+  }
+
+  /** The API version in which the objects are read. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
+  /** Why the cache is not current: the last failure. */
+  get fault(): KubernetesError | undefined {
+    return this.#isCurrent ? undefined : this.#fault;
+  }
+
+  /** Whether {@link read} gives an answer. */
+  get isCurrent(): boolean {
+    return this.#isCurrent;
+  }
+
+  /**
+   * All objects, as the API server has them now.
+   *
+   * @throws KubernetesError the last failure, while the cache is not current
+   */
+  read(): readonly T[] {
+    if (!this.#isCurrent) throw this.#fault ?? this.#error('KUBERNETES_ERR_NOT_READ', 'not read yet');
+    return this.#objects.values().map(({ value }) => value);
+  }
+
+  /** The objects of one namespace as far as is known, current or not. */
+  *readNamespace(namespace: string): Iterable<T> {
+    for (const { value } of this.#objects.in(namespace)) yield value;
+  }
+
+  /** What an own write made of an object, so that the next read need not wait for the watch. */
+  remember(object: KubernetesObject): void {
+    const kept = this.#keep(object);
+    if (kept !== undefined) this.#put(kept);
+  }
+
+  /** Deletes an object by `work`, so that its end is not taken for somebody else's doing. */
+  async deleting(namespace: string, name: string, work: () => Promise<void>): Promise<void> {
+    const key = keyOf({ namespace, name });
+    this.#deleting.add(key);
+    try {
+      await work();
+      this.#objects.delete({ namespace, name });
+    } finally {
+      this.#deleting.delete(key);
+    }
+  }
+
+  /** Resolves when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, group, plural, versions, baseDelayMs = BASE_DELAY_MS } = this.#options;
+    let failures = 0;
+    while (!signal.aborted) {
+      try {
+        const version = await discoverVersion({ client, group, plural, versions, signal });
+        this.#version = version;
+        failures = 0;
+        await this.#follow({ group, plural, version }, signal);
+      } catch (err) {
+        if (!(err instanceof KubernetesError)) throw err;
+        if (signal.aborted) return;
+        failures += 1;
+        const delayMs = backoffMs(failures, { baseMs: baseDelayMs, maxMs: MAX_DELAY_MS, random: Math.random });
+        this.#fail(err, Math.max(delayMs, err.retryAfterMs ?? 0));
+        await pause(Math.max(delayMs, err.retryAfterMs ?? 0), signal);
+      }
+    }
+  }
+
+  /** Follows one version until it is served no more, or until the signal aborts. */
+  async #follow(resource: KubernetesResource, signal: AbortSignal): Promise<void> {
+    const gone = new AbortController();
+    const { client, namespace, metadataOnly, baseDelayMs } = this.#options;
+    await watchResource({
+      client,
+      resource,
+      select: (object) => this.#keep(object),
+      ...(namespace !== undefined && { namespace }),
+      ...(metadataOnly !== undefined && { metadataOnly }),
+      ...(baseDelayMs !== undefined && { baseDelayMs }),
+      signal: AbortSignal.any([signal, gone.signal]),
+      onList: (objects) => this.#replace(objects),
+      onEvent: (type, object) => this.#take(type, object),
+      onCurrent: (isCurrent) => {
+        if (isCurrent) this.#succeed();
+        else this.#isCurrent = false;
+      },
+      onError: (error, retryInMs) => {
+        this.#fail(error, retryInMs);
+        if (error.code === 'KUBERNETES_ERR_NOT_FOUND') gone.abort();
+      },
+    });
+  }
+
+  #keep(object: KubernetesObject): Cached<T> | undefined {
+    const value = this.#options.select(object);
+    if (value === undefined) return undefined;
+    const { namespace = '', name, resourceVersion = '' } = object.metadata;
+    return { namespace, name, version: resourceVersion, value };
+  }
+
+  #replace(objects: readonly Cached<T>[]): void {
+    const before = this.#objects.values();
+    this.#objects.clear();
+    for (const object of objects) this.#objects.set(object);
+    for (const object of before) if (this.#objects.get(object) === undefined) this.#tellDeleted(object);
+    this.#options.onChange();
+  }
+
+  #take(type: string, object: Cached<T>): void {
+    if (type !== 'DELETED') {
+      if (this.#put(object)) this.#options.onChange();
+      return;
+    }
+    if (!this.#objects.delete(object)) return; // the echo of an own delete
+    this.#tellDeleted(object);
+    this.#options.onChange();
+  }
+
+  #tellDeleted(object: Cached<T>): void {
+    if (!this.#deleting.has(keyOf(object))) this.#options.onDeleted?.(object.value);
+  }
+
+  /** Whether that is news. The echo of an own write is none, nor is what an own write has overtaken. */
+  #put(object: Cached<T>): boolean {
+    const known = this.#objects.get(object)?.version;
+    if (known !== undefined && !isLater(object.version, known)) return false;
+    this.#objects.set(object);
+    return true;
+  }
+
+  #succeed(): void {
+    if (this.#isCurrent) return;
+    this.#isCurrent = true;
+    this.#fault = undefined;
+    this.#options.onChange();
+  }
+
+  #fail(error: KubernetesError, retryInMs: number): void {
+    const wasCurrent = this.#isCurrent;
+    this.#isCurrent = false;
+    this.#fault = error;
+    this.#options.onError?.(error, retryInMs);
+    if (wasCurrent) this.#options.onChange();
+  }
+
+  #error(code: KubernetesError['code'], what: string): KubernetesError {
+    return new KubernetesError(code, `${this.#options.plural}: ${what}`);
+  }
+}
+
+/** Versions of one resource are whole numbers that grow; see "resourceVersion" in Kubernetes' API concepts. */
+function isLater(version: string, than: string): boolean {
+  return version.length === than.length ? version > than : version.length > than.length;
+}
+
+/** An object of no namespace has the namespace of no name. */
+interface Name {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+interface Cached<T> extends Name {
+  readonly version: string;
+  readonly value: T;
+}
+
+class NamespacedMap<T extends Name> {
+  readonly #namespaces = new Map<string, Map<string, T>>();
+
+  get({ namespace, name }: Name): T | undefined {
+    return this.#namespaces.get(namespace)?.get(name);
+  }
+
+  set(object: T): void {
+    const objects = this.#namespaces.get(object.namespace);
+    if (objects === undefined) this.#namespaces.set(object.namespace, new Map([[object.name, object]]));
+    else objects.set(object.name, object);
+  }
+
+  delete({ namespace, name }: Name): boolean {
+    const objects = this.#namespaces.get(namespace);
+    const wasThere = objects?.delete(name) ?? false;
+    if (objects?.size === 0) this.#namespaces.delete(namespace);
+    return wasThere;
+  }
+
+  clear(): void {
+    this.#namespaces.clear();
+  }
+
+  values(): T[] {
+    return [...this.#namespaces.values()].flatMap((objects) => [...objects.values()]);
+  }
+
+  in(namespace: string): Iterable<T> {
+    return this.#namespaces.get(namespace)?.values() ?? [];
+  }
+}
+
+function keyOf({ namespace, name }: Name): string {
+  return `${namespace}/${name}`;
+}
