@@ -1,39 +1,85 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { FrameStreamFileWriter } from 'dnstap-ts';
+import { startProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitUntil } from '../support/wait-until.js';
 import { findPrograms } from './programs.js';
-import { recordResolvers, type Recordings } from './record.js';
-import { compare, DATA, formatVerdict, replayCapture } from './replay.js';
+import { startResolverCluster, type Recording } from './record.js';
+import { compare, DATA, formatVerdict, hostsIn } from './replay.js';
 
 const directory = createTemporaryDirectory();
+const TAP = `unix://${directory.file('dnstap.sock')}`;
+const STORE = `embedded://${directory.file('store')}`;
+const OUTPUT = directory.file('output');
+/** Programs that walk the search list in different ways, for settings of CoreDNS that matter for the walk. */
+const WALKERS: readonly string[] = ['glibc', 'musl', 'go'];
+
 const report: string[] = [];
-let recorded: Recordings;
+let objects: string;
+let recordings: readonly Recording[];
 
 beforeAll(async () => {
-  const { programs, missing } = await findPrograms();
+  const [{ programs, missing }, cluster] = await Promise.all([findPrograms(), startResolverCluster()]);
   report.push(...missing);
-  recorded = await recordResolvers(programs);
+  const run = await startProgram('run', [
+    '--dnstap',
+    TAP,
+    '--store',
+    STORE,
+    '--kubeconfig',
+    cluster.kubeconfigFile,
+    '--output',
+    OUTPUT,
+    '--observation-flush-ms',
+    '200',
+  ]);
+  const walkers = programs.filter(({ name }) => WALKERS.includes(name));
+  const recorded = await Promise.all([
+    cluster.record(programs, { suffix: '', alsoTo: TAP }),
+    cluster.record(walkers, { suffix: '-autopath', alsoTo: TAP }),
+    cluster.record(walkers.slice(0, 1), { suffix: '-coredns-1.11', alsoTo: TAP }),
+  ]);
+  recordings = recorded.flat();
+  objects = await cluster.objects();
+  await waitUntil(() => writtenEntries() >= expectedEntries(), { what: `${expectedEntries()} ServiceEntries` });
+  await run.stop();
 }, 300_000);
 
 afterAll(() => console.info(report.join('\n')));
 
-it('learns what the resolvers of this machine look up, all of it and nothing else', async () => {
-  const objects = directory.file('objects.json');
-  writeFileSync(objects, recorded.objects);
-  const verdicts = await Promise.all(
-    recorded.recordings.map(async ({ name, frames, truth }) => {
-      const capture = directory.file(`${name}.fstrm`);
-      await writeCapture(capture, frames);
-      const verdict = compare(await replayCapture(capture, objects), truth);
-      report.push(formatVerdict(name, verdict, truth));
-      return { name, missed: verdict.missed, invented: verdict.invented };
-    }),
-  );
-  if (process.env['RECORD_DATA'] === '1') keep();
-  expect(verdicts).toEqual(verdicts.map(({ name }) => ({ name, missed: [], invented: [] })));
-}, 120_000);
+it('what all of them looked up at the same time, all of it and nothing else', async () => {
+  const found = await hostsIn(STORE);
+  const verdicts = recordings.map(({ name, truth }) => {
+    const ofProgram = found.filter((line) => truth.pods.some(({ workload }) => line.split(' ')[1] === workload));
+    const verdict = compare(ofProgram, truth);
+    report.push(formatVerdict(name, verdict, truth));
+    return { name, missed: verdict.missed, invented: verdict.invented };
+  });
+  expect(verdicts).toEqual(recordings.map(({ name }) => ({ name, missed: [], invented: [] })));
+  const workloads = recordings.flatMap(({ truth }) => truth.pods.map(({ workload }) => workload));
+  expect(found.filter((line) => !workloads.includes(line.split(' ')[1] ?? ''))).toEqual([]);
+  for (const { name, truth } of recordings)
+    expect(truth.learnt).toContain(`shop Deployment/web-${name} www.example.com`);
+});
+
+it('RECORD_DATA=1 keeps it for recorded.test.ts', async () => {
+  const kept = process.env['RECORD_DATA'] === '1' ? DATA : directory.file('data');
+  await keep(kept);
+  expect(readdirSync(kept).filter((file) => file.endsWith('.fstrm.gz'))).toHaveLength(recordings.length);
+});
+
+async function keep(into: string): Promise<void> {
+  mkdirSync(into, { recursive: true });
+  writeFileSync(join(into, 'objects.json.gz'), gzipSync(objects, { level: 9 }));
+  for (const { name, frames, truth } of recordings) {
+    const capture = directory.file(`${name}.fstrm`);
+    await writeCapture(capture, frames);
+    writeFileSync(join(into, `${name}.fstrm.gz`), gzipSync(readFileSync(capture), { level: 9 }));
+    writeFileSync(join(into, `${name}.json`), `${JSON.stringify(truth, undefined, 2)}\n`);
+  }
+}
 
 async function writeCapture(file: string, frames: readonly Buffer[]): Promise<void> {
   const writer = await FrameStreamFileWriter.open(file);
@@ -41,13 +87,12 @@ async function writeCapture(file: string, frames: readonly Buffer[]): Promise<vo
   await writer.close();
 }
 
-/** `RECORD_DATA=1`: what recorded.test.ts replays is what this test recorded. */
-function keep(): void {
-  mkdirSync(DATA, { recursive: true });
-  writeFileSync(join(DATA, 'objects.json.gz'), gzipSync(recorded.objects, { level: 9 }));
-  for (const { name, truth } of recorded.recordings) {
-    const capture = readFileSync(directory.file(`${name}.fstrm`));
-    writeFileSync(join(DATA, `${name}.fstrm.gz`), gzipSync(capture, { level: 9 }));
-    writeFileSync(join(DATA, `${name}.json`), `${JSON.stringify(truth, undefined, 2)}\n`);
-  }
+/** A host is one ServiceEntry a namespace. */
+function expectedEntries(): number {
+  const lines = recordings.flatMap(({ truth }) => truth.learnt).map((line) => line.split(' '));
+  return new Set(lines.map(([namespace, , host]) => `${namespace} ${host}`)).size;
+}
+
+function writtenEntries(): number {
+  return readdirSync(OUTPUT).length;
 }

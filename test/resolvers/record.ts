@@ -6,7 +6,7 @@ import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserve
 import { closeAtEnd } from '../support/lifetime.js';
 import { partPath } from '../support/parts.js';
 import { createPodNetwork, type ClientPod, type PodNetwork } from '../support/pods.js';
-import { createOwner, createRunningPod } from '../support/running-pod.js';
+import { createOwners, createRunningPods } from '../support/running-pod.js';
 import { INTERNET_NAMES, startSmallInternet } from '../support/small-internet.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -22,10 +22,24 @@ export interface Recording {
   readonly truth: GroundTruth;
 }
 
-export interface Recordings {
-  readonly recordings: readonly Recording[];
-  /** The Kubernetes objects of all of them, as kubectl prints them. */
-  readonly objects: string;
+/** How the cluster's DNS is set up. */
+export interface DnsSetting {
+  /** Put behind the program's name; empty for kubeadm's setting. */
+  readonly suffix: '' | '-autopath' | '-coredns-1.11';
+  /** An endpoint that CoreDNS sends everything to as well. */
+  readonly alsoTo?: string;
+}
+
+/** A cluster with Services, and a small internet outside. */
+export interface ResolverCluster {
+  readonly kubeconfigFile: string;
+  /**
+   * Lets programs look names up in pods of their own, behind a CoreDNS of their own, all at the same time, and keeps what
+   * CoreDNS tells of each.
+   */
+  record(programs: readonly ResolverProgram[], setting: DnsSetting): Promise<readonly Recording[]>;
+  /** The Kubernetes objects of all pods so far, as kubectl prints them. */
+  objects(): Promise<string>;
 }
 
 interface Client {
@@ -46,94 +60,127 @@ const SERVICES = [
   },
 ].map((service) => ({ apiVersion: 'v1', kind: 'Service', ...service }));
 
-/**
- * Lets programs look names up in pods of a cluster, all at the same time, and keeps what CoreDNS tells of each.
- *
- * @throws TestSupportError where there are no pods, see createPodNetwork
- */
-export async function recordResolvers(programs: readonly ResolverProgram[]): Promise<Recordings> {
-  const [server, network, internet] = await Promise.all([
-    startKubeApiserver(),
-    createPodNetwork(),
-    startSmallInternet(),
-  ]);
-  const tap = await startTap();
-  const replicaSet = await createCluster(server);
-  await startClusterDns({
-    apiServer: server,
-    upstream: internet.address,
-    host: network.dnsAddress,
-    port: 53,
-    dnstap: `unix://${tap.address}`,
-  });
-  const done = await Promise.all(
-    programs.map(async (program) =>
-      runProgramInPods(program, await createClients(program, { server, network, replicaSet })),
-    ),
-  );
-  await tap.waitForEverything(network.dnsAddress);
-  const coredns = (await runCommand(await partPath('coredns'), ['-version'])).stdout.split('\n')[0] ?? '';
+/** @throws TestSupportError where there are no pods, see createPodNetwork */
+export async function startResolverCluster(): Promise<ResolverCluster> {
+  const [server, internet] = await Promise.all([startKubeApiserver(), startSmallInternet()]);
+  await createCluster(server);
   return {
-    recordings: done.map(({ name, ...truth }) => ({
-      name,
-      frames: tap.framesOf(truth.pods.map(({ podIp }) => podIp)),
-      truth: { coredns, ...truth },
-    })),
-    objects: await server.kubectl(['get', 'pods,replicasets,deployments', '-A', '-o', 'json']),
+    kubeconfigFile: server.kubeconfigFile,
+    objects: async () => server.kubectl(['get', 'pods,replicasets,deployments', '-A', '-o', 'json']),
+    record: async (programs, setting) => {
+      const [network, tap] = await Promise.all([createPodNetwork(), startTap()]);
+      await startDns(setting, { server, network, upstream: internet.address, tap: tap.address });
+      const names = programs.map(({ name }) => `${name}${setting.suffix}`);
+      const clients = await createClients(names, server, network);
+      const done = await Promise.all(
+        programs.map(async (program, index) => ({
+          name: names[index] ?? '',
+          ...(await runProgramInPods(program, clients[index] ?? [])),
+        })),
+      );
+      await tap.waitForEverything(network.dnsAddress);
+      const coredns = (await runCommand(await partPath(partOf(setting)), ['-version'])).stdout.split('\n')[0] ?? '';
+      return done.map(({ name, ...truth }) => ({
+        name,
+        frames: tap.framesOf(truth.pods.map(({ podIp }) => podIp)),
+        truth: { ...truth, coredns: `${coredns}${setting.suffix === '-autopath' ? ' with autopath' : ''}` },
+      }));
+    },
   };
 }
 
-/** Makes namespaces, Services and the owners of the main pods. @returns the reference to their ReplicaSet */
-async function createCluster(server: KubeApiserver): Promise<object> {
+function partOf({ suffix }: DnsSetting): 'coredns' | 'coredns-1.11' {
+  return suffix === '-coredns-1.11' ? 'coredns-1.11' : 'coredns';
+}
+
+interface DnsSurroundings {
+  readonly server: KubeApiserver;
+  readonly network: PodNetwork;
+  readonly upstream: string;
+  readonly tap: string;
+}
+
+async function startDns(setting: DnsSetting, { server, network, upstream, tap }: DnsSurroundings): Promise<void> {
+  const isAutopath = setting.suffix === '-autopath';
+  await startClusterDns({
+    part: partOf(setting),
+    apiServer: server,
+    upstream,
+    host: network.dnsAddress,
+    port: 53,
+    dnstap: `unix://${tap}`,
+    pods: isAutopath ? 'verified' : 'insecure',
+    extraLines: [
+      ...(setting.alsoTo === undefined ? [] : [`dnstap ${setting.alsoTo} full`]),
+      ...(isAutopath ? ['autopath @kubernetes'] : []),
+    ],
+  });
+}
+
+async function createCluster(server: KubeApiserver): Promise<void> {
   const namespaces = NAMESPACES.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...namespaces, ...SERVICES] };
   await server.kubectl(['create', '-f', '-'], JSON.stringify(list));
-  const owner = await createOwner(server, { kind: 'Deployment', namespace: 'shop', name: 'web' });
-  return createOwner(server, { kind: 'ReplicaSet', namespace: 'shop', name: 'web-5d9c7b8f6d', owner });
 }
 
-interface Cluster {
-  readonly server: KubeApiserver;
-  readonly network: PodNetwork;
-  readonly replicaSet: object;
+/** The clients of each name: a pod of a Deployment and two that belong to nothing. */
+async function createClients(
+  names: readonly string[],
+  server: KubeApiserver,
+  network: PodNetwork,
+): Promise<readonly (readonly Client[])[]> {
+  const deployments = await createOwners(
+    server,
+    names.map((name) => ({ kind: 'Deployment', namespace: 'shop', name: `web-${name}` })),
+  );
+  const replicaSets = await createOwners(
+    server,
+    names.map((name, index) => ({
+      kind: 'ReplicaSet',
+      namespace: 'shop',
+      name: `web-${name}-5d9c7b8f6d`,
+      owner: deployments[index] ?? {},
+    })),
+  );
+  const clients = await Promise.all(names.map(async (name) => createNetworkPods(name, network)));
+  const pods = clients.flatMap((ofName, index) =>
+    ofName.map(({ pod: { name, namespace, podIp }, workload }) => ({
+      name,
+      namespace,
+      podIp,
+      ownerReferences: workload.startsWith('Deployment/') ? [replicaSets[index] ?? {}] : [],
+    })),
+  );
+  await createRunningPods(server, pods);
+  return clients;
 }
 
-async function createClients({ name }: ResolverProgram, cluster: Cluster): Promise<readonly Client[]> {
-  const { server, network, replicaSet } = cluster;
+async function createNetworkPods(name: string, network: PodNetwork): Promise<readonly Client[]> {
   const nodeSearchDomains = [NODE_SEARCH_DOMAIN];
   const resolverOptions = 'ndots:5 timeout:1 attempts:3';
-  const web = `web-5d9c7b8f6d-${name}`;
-  const pods = [
-    await network.createPod({ namespace: 'shop', name: web, nodeSearchDomains }),
-    await network.createPod({ namespace: 'bank', name: `ledger-${name}`, nodeSearchDomains, resolverOptions }),
-    await network.createPod({
-      namespace: 'wild',
-      name: `lost-${name}`,
-      nodeSearchDomains: [INTERNET_NAMES.wildcardDomain],
-    }),
-  ];
-  for (const pod of pods) {
-    const ownerReferences = pod.name === web ? [replicaSet] : [];
-    await createRunningPod(server, { namespace: pod.namespace, name: pod.name, podIp: pod.podIp, ownerReferences });
-    // What connects after its look-up is to fail at once.
-    for (const half of ['0.0.0.0/1', '128.0.0.0/1']) await pod.exec('ip', 'route', 'add', 'unreachable', half);
-  }
-  const [main, second, wildcard] = pods as [ClientPod, ClientPod, ClientPod]; // as made above
+  const wildcard = [INTERNET_NAMES.wildcardDomain];
+  const [main, second, lost] = await Promise.all([
+    network.createPod({ namespace: 'shop', name: `web-${name}-5d9c7b8f6d-x2k4q`, nodeSearchDomains }),
+    network.createPod({ namespace: 'bank', name: `ledger-${name}`, nodeSearchDomains, resolverOptions }),
+    network.createPod({ namespace: 'wild', name: `lost-${name}`, nodeSearchDomains: wildcard }),
+  ]);
+  // What connects after its look-up is to fail at once.
+  const unreachable = 'ip route add unreachable 0.0.0.0/1 && ip route add unreachable 128.0.0.0/1';
+  await Promise.all([main, second, lost].map(async (pod) => pod.exec('sh', '-c', unreachable)));
   return [
-    { pod: main, workload: 'Deployment/web', names: mainWorkload(name) },
+    { pod: main, workload: `Deployment/web-${name}`, names: mainWorkload(name) },
     { pod: second, workload: `Pod/${second.name}`, names: secondWorkload(name) },
-    { pod: wildcard, workload: `Pod/${wildcard.name}`, names: wildcardWorkload() },
+    { pod: lost, workload: `Pod/${lost.name}`, names: wildcardWorkload() },
   ];
 }
 
 async function runProgramInPods(
   program: ResolverProgram,
   clients: readonly Client[],
-): Promise<Omit<GroundTruth, 'coredns'> & { readonly name: string }> {
+): Promise<Omit<GroundTruth, 'coredns'>> {
   const pods = await Promise.all(clients.map(async (client) => lookUpAll(program, client)));
   const judged = pods.map((pod, index) => judgeLookups(pod, clients[index]?.names ?? []));
   return {
-    name: program.name,
     program: await program.version(),
     pods,
     learnt: judged.flatMap(({ learnt }) => learnt).toSorted(),

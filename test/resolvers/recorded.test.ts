@@ -1,13 +1,11 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import type { GroundTruth } from './ground-truth.js';
-import { compare, DATA, formatVerdict, replayCapture } from './replay.js';
+import { compare, DATA, formatVerdict, recordingNames, replayCapture } from './replay.js';
 
-const NAMES = readdirSync(DATA)
-  .filter((file) => file.endsWith('.fstrm.gz'))
-  .map((file) => file.replace('.fstrm.gz', ''));
+const NAMES = recordingNames();
 const objects = createTemporaryDirectory().file('objects.json');
 const report: string[] = [];
 

@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../support/command.js';
 import { runProgram } from '../support/program.js';
@@ -6,6 +7,12 @@ import type { GroundTruth } from './ground-truth.js';
 
 /** Where recordings are kept. */
 export const DATA = join(ROOT, 'test', 'data', 'resolvers');
+
+/** The names of the recordings, sorted. */
+export function recordingNames(): readonly string[] {
+  const captures = readdirSync(DATA).filter((file) => file.endsWith('.fstrm.gz'));
+  return captures.map((file) => file.replace('.fstrm.gz', '')).toSorted();
+}
 
 /** How what was learnt compares with what was done. */
 export interface Verdict {
@@ -23,6 +30,8 @@ export interface Score {
   readonly precision: number;
 }
 
+type Expectation = Pick<GroundTruth, 'learnt' | 'ambiguous'>;
+
 interface Host {
   readonly hostname: string;
   readonly workloads: readonly { readonly namespace: string; readonly kind: string; readonly name: string }[];
@@ -31,10 +40,16 @@ interface Host {
 /** Replays a capture (it may be gzipped) through the program. @returns `NAMESPACE KIND/NAME HOST` of all that it learnt */
 export async function replayCapture(capture: string, objects: string): Promise<readonly string[]> {
   const directory = createTemporaryDirectory();
-  const store = ['--store', `embedded://${directory.file('store')}`];
-  const output = ['--output', directory.file('output')];
-  await runProgram('run', '--once', '--read', capture, '--objects', objects, ...store, ...output);
-  const hosts = JSON.parse((await runProgram('hosts', ...store, '-o', 'json')).stdout) as readonly Host[];
+  const store = `embedded://${directory.file('store')}`;
+  const where = ['--store', store, '--output', directory.file('output')];
+  await runProgram('run', '--once', '--read', capture, '--objects', objects, ...where);
+  return hostsIn(store);
+}
+
+/** `NAMESPACE KIND/NAME HOST` of all that is in a store. */
+export async function hostsIn(store: string): Promise<readonly string[]> {
+  const { stdout } = await runProgram('hosts', '--store', store, '-o', 'json');
+  const hosts = JSON.parse(stdout) as readonly Host[];
   return hosts
     .flatMap(({ hostname, workloads }) =>
       workloads.map(({ namespace, kind, name }) => `${namespace} ${kind}/${name} ${hostname}`),
@@ -43,7 +58,7 @@ export async function replayCapture(capture: string, objects: string): Promise<r
 }
 
 /** Compares, without what is ambiguous. */
-export function compare(found: readonly string[], { learnt, ambiguous }: GroundTruth): Verdict {
+export function compare(found: readonly string[], { learnt, ambiguous }: Expectation): Verdict {
   const open = new Set(ambiguous.map((ambiguity) => ambiguity.learnt));
   const clear = found.filter((line) => !open.has(line));
   const expected = learnt.filter((line) => !open.has(line));
@@ -65,7 +80,7 @@ function score(found: readonly string[], expected: readonly string[]): Score {
 }
 
 /** A line of the test's output. */
-export function formatVerdict(name: string, { hosts, workloads }: Verdict, { learnt, ambiguous }: GroundTruth): string {
+export function formatVerdict(name: string, { hosts, workloads }: Verdict, { learnt, ambiguous }: Expectation): string {
   const show = ({ recall, precision }: Score) => `recall ${recall.toFixed(3)} precision ${precision.toFixed(3)}`;
   const size = `${learnt.length} to learn, ${ambiguous.length} ambiguous`;
   return `${name.padEnd(18)} hosts: ${show(hosts)}   (namespace, workload, host): ${show(workloads)}   ${size}`;

@@ -11,18 +11,30 @@ export interface RunningPod {
   readonly ownerReferences?: readonly object[];
 }
 
-/**
- * Makes a pod that runs at an address. No kubelet is there to report its status, so this does.
- */
+/** Makes a pod that runs at an address. No kubelet is there to report its status, so this does. */
 export async function createRunningPod(server: KubeApiserver, pod: RunningPod): Promise<void> {
-  const { namespace, name, podIp, hostIp = '192.0.2.250', hostNetwork = false, labels = {} } = pod;
-  const manifest = {
+  await createRunningPods(server, [pod]);
+}
+
+/** The same for many: a run of kubectl costs more than what it does. */
+export async function createRunningPods(server: KubeApiserver, pods: readonly RunningPod[]): Promise<void> {
+  const manifests = pods.map(manifestOf);
+  await server.kubectl(['create', '-f', '-'], listOf(manifests));
+  const running = manifests.map((manifest, index) => ({ ...manifest, status: statusOf(pods[index] as RunningPod) })); // one each
+  await server.kubectl(['replace', '--subresource=status', '-f', '-'], listOf(running));
+}
+
+function manifestOf({ namespace, name, hostNetwork = false, labels = {}, ownerReferences = [] }: RunningPod): object {
+  return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { namespace, name, labels, ownerReferences: pod.ownerReferences ?? [] },
+    metadata: { namespace, name, labels, ownerReferences },
     spec: { nodeName: 'node', hostNetwork, containers: [{ name: 'main', image: 'example.com/main:1' }] },
   };
-  const status = {
+}
+
+function statusOf({ podIp, hostIp = '192.0.2.250' }: RunningPod): object {
+  return {
     phase: 'Running',
     podIP: podIp,
     podIPs: [{ ip: podIp }],
@@ -31,9 +43,10 @@ export async function createRunningPod(server: KubeApiserver, pod: RunningPod): 
     startTime: new Date().toISOString(),
     conditions: [{ type: 'Ready', status: 'True' }],
   };
-  await server.kubectl(['create', '-f', '-'], JSON.stringify(manifest));
-  const patch = ['--subresource=status', '--type=merge', '--patch', JSON.stringify({ status })];
-  await server.kubectl(['patch', 'pod', name, `--namespace=${namespace}`, ...patch]);
+}
+
+function listOf(items: readonly object[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 }
 
 /** What pods belong to. */
@@ -46,9 +59,32 @@ export interface Owner {
 }
 
 /** Makes an owner. No controller is there, so it has no pods of its own. @returns the reference to it for `ownerReferences` */
-export async function createOwner(server: KubeApiserver, { kind, namespace, name, owner }: Owner): Promise<object> {
+export async function createOwner(server: KubeApiserver, owner: Owner): Promise<object> {
+  const [reference = {}] = await createOwners(server, [owner]);
+  return reference;
+}
+
+/** The same for many. */
+export async function createOwners(server: KubeApiserver, owners: readonly Owner[]): Promise<readonly object[]> {
+  const uids = await server.kubectl(
+    ['create', '-f', '-', '-o', 'jsonpath={.metadata.uid}{"\\n"}'],
+    listOf(owners.map(ownerManifest)),
+  );
+  return uids
+    .split('\n')
+    .filter((uid) => uid !== '')
+    .map((uid, index) => ({
+      apiVersion: 'apps/v1',
+      kind: owners[index]?.kind,
+      name: owners[index]?.name,
+      uid,
+      controller: true,
+    }));
+}
+
+function ownerManifest({ kind, namespace, name, owner }: Owner): object {
   const labels = { app: name };
-  const manifest = {
+  return {
     apiVersion: 'apps/v1',
     kind,
     metadata: { name, namespace, ...(owner === undefined ? {} : { ownerReferences: [owner] }) },
@@ -59,8 +95,4 @@ export async function createOwner(server: KubeApiserver, { kind, namespace, name
       template: { metadata: { labels }, spec: { containers: [{ name: 'main', image: 'example.com/main:1' }] } },
     },
   };
-  const created: { metadata: { uid: string } } = JSON.parse(
-    await server.kubectl(['create', '-f', '-', '-o', 'json'], JSON.stringify(manifest)),
-  );
-  return { apiVersion: 'apps/v1', kind, name, uid: created.metadata.uid, controller: true };
 }
