@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { collectCommand } from './collect.js';
+import { corefileCommand } from './corefile.js';
 import { hostsCommand } from './hosts.js';
 import { lintCommand } from './lint.js';
 import { applyCommand, diffCommand, planCommand } from './plan.js';
@@ -25,6 +26,7 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     diffCommand,
     hostsCommand,
     lintCommand,
+    corefileCommand,
   ]) {
     program.addCommand(command(terminal, signal).copyInheritedSettings(program));
   }

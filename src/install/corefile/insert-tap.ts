@@ -111,7 +111,7 @@ function isReversible(before: Buffer, after: Buffer): boolean {
   return 'bytes' in original && 'bytes' in undone && undone.bytes.equals(original.bytes);
 }
 
-function cautionsOf({ corefile, external, hasBlockInImport }: Survey, wanted: Wanted): readonly InsertCaution[] {
+function cautionsOf({ corefile, external, imported }: Survey, wanted: Wanted): readonly InsertCaution[] {
   const has = (block: ServerBlock, name: string): boolean => block.directives.some((each) => each.name.text === name);
   const isExtraWritten = wanted.lines.length > 1;
   const cautions: readonly (readonly [boolean, InsertCaution])[] = [
@@ -119,7 +119,7 @@ function cautionsOf({ corefile, external, hasBlockInImport }: Survey, wanted: Wa
     [isExtraWritten && !external.every((block) => has(block, 'metadata')), 'extra-needs-metadata'],
     [!corefile.blocks.some((block) => has(block, 'reload')), 'no-reload'],
     [corefile.unknownImports.length > 0, 'import-unknown'],
-    [hasBlockInImport, 'block-in-import'],
+    [imported.length > 0, 'block-in-import'],
   ];
   return cautions.filter(([applies]) => applies).map(([, caution]) => caution);
 }

@@ -54,11 +54,15 @@ export interface Survey {
   readonly corefile: Corefile;
   /** The server blocks of the file itself that answer for external names. */
   readonly external: readonly ServerBlock[];
-  readonly hasBlockInImport: boolean;
+  /** Those of the files that it imports. */
+  readonly imported: readonly ServerBlock[];
 }
 
 /** Reads a Corefile and finds the server blocks to tap. */
-export function surveyCorefile(bytes: Buffer, options: Omit<CorefileContext, 'version'>): Survey | Refused {
+export function surveyCorefile(
+  bytes: Buffer,
+  options: Omit<CorefileContext, 'endpoint' | 'version'>,
+): Survey | Refused {
   const corefile = parseCorefile(bytes, options);
   if ('problem' in corefile) {
     return { refused: 'corefile-unreadable', line: corefile.problem.line, problem: corefile.problem };
@@ -74,7 +78,7 @@ export function surveyCorefile(bytes: Buffer, options: Omit<CorefileContext, 've
   }
   const own = external.filter((block) => !isImported(block));
   if (own.length === 0) return { refused: 'no-external-block' };
-  return { corefile, external: own, hasBlockInImport: own.length < external.length };
+  return { corefile, external: own, imported: external.filter(isImported) };
 }
 
 function isImported({ keys, open }: ServerBlock): boolean {

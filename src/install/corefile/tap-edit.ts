@@ -56,6 +56,10 @@ function editOf(bytes: Buffer, { block, tokens, wanted }: BlockToEdit): TextEdit
     return insertion(bytes, place, wanted.lines);
   }
   if (existing.isFull) return undefined;
+  // CoreDNS takes the last brace of this tap for that of the server block, which has none.
+  const closesBlock =
+    block.open !== undefined && block.close === undefined && block.directives.at(-1) === existing.directive;
+  if (closesBlock) return { refused: 'no-place', ...lineOf(block) };
   const isInFile = existing.directive.tokens.some(({ file }) => file !== undefined);
   return isInFile ? { refused: 'tap-in-import', ...lineOf(block) } : replacement(bytes, existing, wanted.lines);
 }

@@ -1,4 +1,5 @@
 import { type CoreDnsVersion, isBefore } from './coredns-version.js';
+import type { CorefileToken } from './lexer.js';
 import type { MarkedRegion } from './markers.js';
 import type { CorefileDirective, ServerBlock } from './parser.js';
 
@@ -26,6 +27,16 @@ const FIRST_WITH_LISTEN: CoreDnsVersion = [1, 14, 4];
 /** The taps of a server block, those of its imports included, in the order of the file. */
 export function tapsOf(block: ServerBlock, context: TapContext): readonly Tap[] {
   return block.directives.filter(({ name }) => name.text === 'dnstap').map((directive) => readTap(directive, context));
+}
+
+/** `dnstap` lines that CoreDNS reads as something else: inside the block of another plugin, which may ignore them. */
+export function misplacedTapsOf(block: ServerBlock): readonly CorefileToken[] {
+  return block.directives.flatMap(({ tokens }) =>
+    tokens.filter((token, index) => {
+      const before = tokens[index - 1];
+      return token.text === 'dnstap' && before !== undefined && before.lastLine < token.line;
+    }),
+  );
 }
 
 /** `/path` for a unix socket, else as it is written. */
