@@ -1,7 +1,6 @@
-import { ClassicLevel, type BatchOperation } from 'classic-level';
+import { ClassicLevel } from 'classic-level';
 import { mkdir } from 'node:fs/promises';
 import type { Hostname } from '../dns/hostname.js';
-import type { Observation } from '../observation/observation.js';
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
 import { admitBatch, EMPTY_WINDOW, type BatchWindow } from './batch-window.js';
 import { pendingField, readEvidence, workloadField, type EvidenceRow } from './evidence-fields.js';
@@ -17,12 +16,11 @@ import {
   applyFlag,
   applyPort,
   applyTransition,
+  MAX_PENDING,
   mergeCore,
   mergeUsage,
   proposedCore,
-  slotOf,
   toRecord,
-  usageOf,
   type HostCore,
 } from './host-core.js';
 import type { HostRecord, Usage } from './host-record.js';
@@ -41,6 +39,7 @@ import type {
   WildcardProposal,
 } from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
+import { groupObservations, type ObservationGroup } from './observation-group.js';
 import { mergeExamples } from './rejection-examples.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
@@ -78,7 +77,6 @@ interface StoredHost {
 }
 
 type Level = ClassicLevel<string, unknown>;
-type Change = BatchOperation<Level, string, unknown>;
 
 /**
  * Opens the embedded store: a LevelDB database in one directory, for one process. An acknowledged batch is on disk and
@@ -120,24 +118,23 @@ class EmbeddedStore implements HostStore {
   readonly #level: Level;
   /** One change at a time: each reads what it changes. */
   #last: Promise<void> = Promise.resolve();
+  /** Batches that wait for the write that comes next, and that write. */
+  readonly #waiting: RecordBatch[] = [];
+  #nextRecord: Promise<void> | undefined;
 
   constructor(level: Level) {
     this.#level = level;
   }
 
+  /** What is handed over while another write is under way goes to the disk together. */
   record(batch: RecordBatch): Promise<void> {
-    return this.#exclusive(async (edit) => {
-      const key = `batch!${batch.source}`;
-      const window = admitBatch((await edit.get<BatchWindow>(key)) ?? EMPTY_WINDOW, batch.sequence);
-      if (window === undefined) return;
-      edit.put(key, window);
-      await recordSource(edit, batch);
-      await edit.load(batch.observations.map(({ hostname }) => `host!${hostname}`));
-      const keys = batch.observations.map((observation) => evidenceKey(observation, edit));
-      await edit.load(keys);
-      for (const observation of batch.observations) await recordObservation(edit, observation);
-      for (const count of batch.rejections) await recordRejection(edit, count);
+    this.#waiting.push(batch);
+    this.#nextRecord ??= this.#exclusive(async (edit) => {
+      const batches = this.#waiting.splice(0);
+      this.#nextRecord = undefined;
+      for (const one of batches) await recordBatch(edit, one);
     });
+    return this.#nextRecord;
   }
 
   async *list(): AsyncGenerator<HostRecord> {
@@ -180,7 +177,9 @@ class EmbeddedStore implements HostStore {
         if (usage === undefined || stored === undefined) continue;
         edit.delete(from);
         edit.put(`host!${hostname}`, { ...stored, pending: stored.pending - 1 });
-        await addUsage(edit, `evidence!${hostname}!${workloadField(workload, attribution)}`, toUsage(usage));
+        const to = `evidence!${hostname}!${workloadField(workload, attribution)}`;
+        await edit.load([to]);
+        addUsage(edit, to, toUsage(usage));
       }
     });
   }
@@ -347,9 +346,14 @@ class Edit {
     return this.#values.get(key) as T | undefined; // each key prefix holds one type, see the table above
   }
 
-  /** A host whose key was loaded. */
+  /** A host that was loaded or put. */
   peekHost(hostname: string): StoredHost | undefined {
     return this.#values.get(`host!${hostname}`) as StoredHost | undefined; // as get()
+  }
+
+  /** A row of evidence that was loaded or put. */
+  peekRow(key: string): StoredUsage | undefined {
+    return this.#values.get(key) as StoredUsage | undefined; // as get()
   }
 
   put(key: string, value: unknown): void {
@@ -362,11 +366,14 @@ class Edit {
   }
 
   async commit(): Promise<void> {
-    const changes = [...this.#changed].map((key): Change => {
+    if (this.#changed.size === 0) return;
+    const batch = this.#level.batch();
+    for (const key of this.#changed) {
       const value = this.#values.get(key);
-      return value === undefined ? { type: 'del', key } : { type: 'put', key, value };
-    });
-    if (changes.length > 0) await this.#level.batch(changes, { sync: true });
+      if (value === undefined) batch.del(key);
+      else batch.put(key, value);
+    }
+    await batch.write({ sync: true });
   }
 }
 
@@ -380,23 +387,47 @@ function toRow(prefix: string, [key, value]: [string, unknown]): EvidenceRow {
   return { field: key.slice(prefix.length), usage: toUsage(value as StoredUsage) }; // written by addUsage() only
 }
 
-function evidenceKey(observation: Observation, edit: Edit): string {
-  const { hostname, client, pod } = observation;
-  const slotMs = slotOf(observation, edit.peekHost(hostname)?.pending ?? 0);
-  return `evidence!${hostname}!${pendingField({ client, slotMs, ...(pod === undefined ? {} : { pod }) })}`;
+async function recordBatch(edit: Edit, batch: RecordBatch): Promise<void> {
+  const key = `batch!${batch.source}`;
+  const window = admitBatch((await edit.get<BatchWindow>(key)) ?? EMPTY_WINDOW, batch.sequence);
+  if (window === undefined) return;
+  edit.put(key, window);
+  await recordSource(edit, batch);
+  const groups = groupObservations(batch.observations);
+  await edit.load(groups.map(({ hostname }) => `host!${hostname}`));
+  await edit.load(groups.flatMap((group) => rowKeys(edit, group)));
+  for (const group of groups) recordGroup(edit, group);
+  for (const count of batch.rejections) await recordRejection(edit, count);
 }
 
-async function recordObservation(edit: Edit, observation: Observation): Promise<void> {
-  const key = `host!${observation.hostname}`;
-  const stored = edit.peekHost(observation.hostname);
-  const row = evidenceKey(observation, edit);
-  const isNew = (await edit.get(row)) === undefined;
-  await addUsage(edit, row, usageOf(observation));
-  edit.put(key, { core: mergeCore(stored?.core, observation), pending: (stored?.pending ?? 0) + (isNew ? 1 : 0) });
+/** The rows that a group may change. */
+function rowKeys(edit: Edit, { hostname, rows }: ObservationGroup): readonly string[] {
+  const { pending = 0 } = edit.peekHost(hostname) ?? {};
+  const prefix = `evidence!${hostname}!`;
+  const keys: string[] = [];
+  for (const [field, { dayField }] of rows) {
+    if (pending < MAX_PENDING) keys.push(prefix + field);
+    if (pending + rows.size > MAX_PENDING) keys.push(prefix + dayField);
+  }
+  return keys;
 }
 
-async function addUsage(edit: Edit, key: string, more: Usage): Promise<void> {
-  const known = await edit.get<StoredUsage>(key);
+/** Of a host whose keys were loaded. */
+function recordGroup(edit: Edit, group: ObservationGroup): void {
+  const key = `host!${group.hostname}`;
+  const stored = edit.peekHost(group.hostname);
+  let pending = stored?.pending ?? 0;
+  for (const [field, { dayField, firstMs, lastMs, lookups }] of group.rows) {
+    const row = `evidence!${group.hostname}!${pending < MAX_PENDING ? field : dayField}`;
+    if (edit.peekRow(row) === undefined) pending += 1;
+    addUsage(edit, row, { firstSeenMs: firstMs, lastSeenMs: lastMs, lookups });
+  }
+  edit.put(key, { core: mergeCore(stored?.core, group), pending } satisfies StoredHost);
+}
+
+/** Of a row that was loaded. */
+function addUsage(edit: Edit, key: string, more: Usage): void {
+  const known = edit.peekRow(key);
   const { firstSeenMs, lastSeenMs, lookups } = mergeUsage(known === undefined ? undefined : toUsage(known), more);
   edit.put(key, [firstSeenMs, lastSeenMs, lookups] satisfies StoredUsage);
 }

@@ -1,5 +1,5 @@
 import type { Hostname } from '../dns/hostname.js';
-import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation } from '../observation/observation.js';
+import { MAX_ADDRESSES } from '../observation/observation.js';
 import {
   MAX_DAYS,
   MAX_DECISIONS,
@@ -18,6 +18,8 @@ import {
 } from './host-record.js';
 import type { FlagChange, HostDecision, HostTransition, WildcardProposal } from './host-store.js';
 import { FIRST_REASON } from './lifecycle.js';
+import type { ObservationGroup } from './observation-group.js';
+import { DAY_MS, MINUTE_MS } from './time-units.js';
 
 /** What is stored of a host apart from its evidence. */
 export interface HostCore extends Usage {
@@ -40,9 +42,6 @@ export interface HostCore extends Usage {
 
 /** Pending rows of a host beyond which evidence is kept a day at a time, and then no longer by client. */
 export const MAX_PENDING = 256;
-export const DAY_MS = 86_400_000;
-/** Addresses and chains are dated no more exactly: what is looked up often then changes once a minute, not each time. */
-export const MINUTE_MS = 60_000;
 
 /** A host that nothing was observed of. */
 export function emptyCore(atMs: number, first?: HostCore['first']): HostCore {
@@ -63,28 +62,23 @@ export function emptyCore(atMs: number, first?: HostCore['first']): HostCore {
   };
 }
 
-/** Merges an observation; any order and grouping of observations gives the same core. */
-export function mergeCore(core: HostCore | undefined, observation: Observation): HostCore {
-  const known = core ?? emptyCore(observation.firstObservedAtMs);
-  const ttlSeconds = {
-    min: Math.min(core?.ttlSeconds.min ?? Infinity, observation.ttlSeconds.min),
-    max: Math.max(known.ttlSeconds.max, observation.ttlSeconds.max),
-  };
+/** Merges what a batch says of the host; any order and grouping of observations gives the same core. */
+export function mergeCore(core: HostCore | undefined, group: ObservationGroup): HostCore {
+  const known = core ?? emptyCore(group.firstMs);
+  const { firstMs: firstSeenMs, lastMs: lastSeenMs, lookups } = group;
   return {
     ...known,
-    ...mergeUsage(core, usageOf(observation)),
-    addresses: mergeAddresses(known.addresses, observation),
-    ttlSeconds,
-    cnames: latestChain(core?.cnames, { atMs: minuteOf(observation.lastObservedAtMs), chain: observation.cnames }),
-    days: mergeDays(known.days, { dayMs: dayOf(observation.firstObservedAtMs), lookups: observation.lookups }),
-  };
-}
-
-export function usageOf(observation: Observation): Usage {
-  return {
-    firstSeenMs: observation.firstObservedAtMs,
-    lastSeenMs: observation.lastObservedAtMs,
-    lookups: observation.lookups,
+    ...mergeUsage(core, { firstSeenMs, lastSeenMs, lookups }),
+    addresses: mergeAddresses(known.addresses, group.addresses),
+    ttlSeconds: {
+      min: Math.min(core?.ttlSeconds.min ?? Infinity, group.minTtl),
+      max: Math.max(known.ttlSeconds.max, group.maxTtl),
+    },
+    cnames: latestChain(core?.cnames, {
+      atMs: group.chainMinute * MINUTE_MS,
+      chain: group.chain === '' ? [] : group.chain.split(' '),
+    }),
+    days: mergeDays(known.days, group.days),
   };
 }
 
@@ -97,13 +91,9 @@ export function mergeUsage(known: Usage | undefined, more: Usage): Usage {
   };
 }
 
-function mergeAddresses(
-  known: HostCore['addresses'],
-  { addresses, lastObservedAtMs }: Observation,
-): HostCore['addresses'] {
+function mergeAddresses(known: HostCore['addresses'], minutes: ObservationGroup['addresses']): HostCore['addresses'] {
   const merged = { ...known };
-  const seenMs = minuteOf(lastObservedAtMs);
-  for (const address of addresses) merged[address] = Math.max(merged[address] ?? 0, seenMs);
+  for (const [address, minute] of minutes) merged[address] = Math.max(merged[address] ?? 0, minute * MINUTE_MS);
   const newestFirst = Object.entries(merged).sort(([a, aMs], [b, bMs]) => bMs - aMs || (a < b ? -1 : 1));
   return Object.fromEntries(newestFirst.slice(0, MAX_ADDRESSES));
 }
@@ -114,30 +104,12 @@ function latestChain(known: HostCore['cnames'] | undefined, more: HostCore['cnam
   return more.atMs === known.atMs && isFirstInOrder ? more : known;
 }
 
-function minuteOf(atMs: number): number {
-  return Math.floor(atMs / MINUTE_MS) * MINUTE_MS;
-}
-
-export function dayOf(atMs: number): number {
-  return Math.floor(atMs / DAY_MS) * DAY_MS;
-}
-
-function mergeDays(known: readonly DailyLookups[], more: DailyLookups): readonly DailyLookups[] {
-  const [newest] = known;
-  if (newest?.dayMs === more.dayMs) {
-    return [{ dayMs: more.dayMs, lookups: newest.lookups + more.lookups }, ...known.slice(1)];
-  }
-  const lookups = known.find(({ dayMs }) => dayMs === more.dayMs)?.lookups ?? 0;
-  const others = known.filter(({ dayMs }) => dayMs !== more.dayMs);
-  return [...others, { dayMs: more.dayMs, lookups: lookups + more.lookups }]
+function mergeDays(known: readonly DailyLookups[], more: ObservationGroup['days']): readonly DailyLookups[] {
+  const days = new Map(known.map(({ dayMs, lookups }) => [dayMs, lookups]));
+  for (const [day, lookups] of more) days.set(day * DAY_MS, (days.get(day * DAY_MS) ?? 0) + lookups);
+  return Array.from(days, ([dayMs, lookups]) => ({ dayMs, lookups }))
     .sort((a, b) => b.dayMs - a.dayMs)
     .slice(0, MAX_DAYS);
-}
-
-/** Start of the slot that an observation's evidence goes to. */
-export function slotOf(observation: Observation, pendingRows: number): number {
-  const width = pendingRows < MAX_PENDING ? EVIDENCE_SLOT_MS : DAY_MS;
-  return Math.floor(observation.firstObservedAtMs / width) * width;
 }
 
 export function stateOf(core: Pick<HostCore, 'first' | 'transitions'>): HostState {

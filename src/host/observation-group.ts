@@ -1,7 +1,7 @@
 import type { Hostname } from '../dns/hostname.js';
 import { EVIDENCE_SLOT_MS, type Observation } from '../observation/observation.js';
 import { pendingField } from './evidence-fields.js';
-import { DAY_MS, MINUTE_MS } from './host-core.js';
+import { DAY_MS, MINUTE_MS } from './time-units.js';
 
 /** What a batch says of one host, merged as far as it can be without the store. */
 export class ObservationGroup {

@@ -1,6 +1,7 @@
 import type { Hostname } from '../dns/hostname.js';
 import { readEvidence, type EvidenceRow } from './evidence-fields.js';
-import { DAY_MS, MINUTE_MS, stateOf, toRecord, type HostCore } from './host-core.js';
+import { stateOf, toRecord, type HostCore } from './host-core.js';
+import { DAY_MS, MINUTE_MS } from './time-units.js';
 import type { Decision, HostFlag, HostFlagName, HostPort, HostRecord, HostState, Transition } from './host-record.js';
 
 /** A host's hash as Redis gives it; empty when there is none. Its fields are described in `lua/record.ts`. */
