@@ -4,7 +4,10 @@ import { BlockList, isIPv6 } from 'node:net';
 import { HttpServer } from './api/http-server.js';
 import { ConfigurationError, defaultStateDirectory, processEnvironment } from './config/load.js';
 import type { Configuration } from './config/schema.js';
+import type { BeliefSettings } from './host/believe.js';
+import { parseRule, type HostRule } from './host/host-rule.js';
 import type { HostStore } from './host/host-store.js';
+import type { RedisConnectionOptions } from './host/redis-connection.js';
 import { Collector } from './intake/dnstap/collector.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import { createFrameIntake } from './intake/frame-intake.js';
@@ -173,12 +176,12 @@ export async function openStore(configuration: Configuration, log?: Logger): Pro
   // Loaded on demand: no role needs both, and the collector's memory counts on every DNS pod.
   if (url.startsWith('embedded://')) {
     const { openEmbeddedStore } = await import('./host/embedded-store.js');
-    return openEmbeddedStore(url.slice('embedded://'.length));
+    return openEmbeddedStore(url.slice('embedded://'.length), configuration.store);
   }
   const { openRedisStore } = await import('./host/redis-store.js');
   let wasConnected: boolean | undefined;
   const { password, sentinelPassword, ...settings } = configuration.store;
-  return openRedisStore({
+  const connection: RedisConnectionOptions = {
     ...settings,
     url,
     password: password?.reveal(),
@@ -189,7 +192,8 @@ export async function openStore(configuration: Configuration, log?: Logger): Pro
       if (connected) log?.info({}, 'Redis connected');
       else log?.warn({ err }, 'Redis is away');
     },
-  });
+  };
+  return openRedisStore(connection, configuration.store);
 }
 
 function createTelemetry({ log }: Configuration, stream: NodeJS.WriteStream): Telemetry {
@@ -436,6 +440,34 @@ function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
   );
 }
 
+function beliefSettings(host: Configuration['host']): BeliefSettings {
+  return {
+    policy: host.policy,
+    stabilityMs: host.stabilitySeconds * 1000,
+    expiryMs: host.expirySeconds * 1000,
+    retireMs: host.retireSeconds * 1000,
+    rules: readConfiguredRules(host.rules),
+    caps: {
+      all: host.maxHosts,
+      domain: host.maxHostsPerDomain,
+      namespace: host.maxHostsPerNamespace,
+      workload: host.maxHostsPerWorkload,
+    },
+    wildcardChildren: host.wildcardChildren,
+  };
+}
+
+function readConfiguredRules(lines: readonly string[]): readonly HostRule[] {
+  const parsed = lines.map((line) => ({ line, rule: parseRule(line) }));
+  const problems = parsed.flatMap(({ line, rule }) =>
+    'problem' in rule
+      ? [{ setting: 'host.rules', value: JSON.stringify(line), allowed: rule.problem, from: 'settings' }]
+      : [],
+  );
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return parsed.flatMap(({ rule }) => ('problem' in rule ? [] : [rule]));
+}
+
 /** The part of the settings that decides what is written. */
 export function reconcileSettings(
   { istio, host, reconcile: limits }: Configuration,
@@ -446,7 +478,7 @@ export function reconcileSettings(
     exportTo: istio.exportTo,
     defaultNamespace: istio.defaultNamespace,
     apiVersion: 'networking.istio.io/v1',
-    lifecycle: { policy: host.policy, stabilityMs: host.stabilitySeconds * 1000 },
+    lifecycle: beliefSettings(host),
     policy: {
       owner: istio.owner,
       maxChanges: limits.maxChanges,

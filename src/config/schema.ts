@@ -87,6 +87,14 @@ const replay = z.strictObject({
     ),
 });
 
+const count = (defaultValue: number, description: string): z.ZodDefault<z.ZodInt> =>
+  z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(defaultValue)
+    .meta(meta({ description, argument: 'N' }));
+
 const storeFile = (description: string): z.ZodOptional<z.ZodString> =>
   z
     .string()
@@ -139,6 +147,8 @@ const store = z
       .regex(DOMAIN)
       .optional()
       .meta(meta({ description: 'name in the certificate of Redis, if it is not its address', argument: 'NAME' })),
+    maxHosts: count(200_000, 'most hosts kept, whoever may come; beyond it look-ups only count'),
+    maxHostsPerDomain: count(1000, 'most hosts kept of a registrable domain; beyond it they count together'),
   })
   .superRefine((settings, context) => {
     // Also called when the URL itself is wrong, and then it is still text.
@@ -222,6 +232,49 @@ const host = z.strictObject({
     .max(31_536_000)
     .default(0)
     .meta(meta({ description: 'how long a host must have been known before it is eligible', argument: 'SECONDS' })),
+  expirySeconds: z
+    .int()
+    .min(60)
+    .max(315_360_000)
+    .default(2_592_000)
+    .meta(
+      meta({
+        description: 'silence, counted only while somebody watched, after which a host is stale',
+        argument: 'SECONDS',
+      }),
+    ),
+  retireSeconds: z
+    .int()
+    .min(0)
+    .max(315_360_000)
+    .default(604_800)
+    .meta(meta({ description: 'how much longer before the entries of a stale host go', argument: 'SECONDS' })),
+  rules: z
+    .array(z.string().min(1))
+    .default([])
+    .meta(
+      meta({
+        description: 'what to do with hosts, first match wins; repeatable; rules in the store come first',
+        flag: 'rule',
+        argument: 'RULE',
+        allowed: 'allow, ignore, wildcard, port or namespace with a host, *.suffix or domain:example.com',
+      }),
+    ),
+  maxHosts: count(100_000, 'most hosts; what came later is quarantined'),
+  maxHostsPerDomain: count(500, 'most hosts of a registrable domain'),
+  maxHostsPerNamespace: count(5000, 'most hosts that only one namespace uses'),
+  maxHostsPerWorkload: count(1000, 'most hosts that only one workload uses'),
+  wildcardChildren: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(20)
+    .meta(
+      meta({
+        description: 'hosts below one parent for which a wildcard is proposed, to be approved; 0: never',
+        argument: 'N',
+      }),
+    ),
 });
 
 const istio = z.strictObject({

@@ -45,3 +45,50 @@ export function addBoundedInterval(known: readonly Interval[], more: Interval): 
   }
   return intervals;
 }
+
+/**
+ * The times during which nothing was missed: some source lived, and none that lived was blind. Where nobody is known to
+ * have watched, nobody has: a life ends with the last time up to which the store had all that the source had seen.
+ */
+export function watchedTime(
+  sources: readonly { readonly source: string; readonly fromMs: number; readonly untilMs: number }[],
+  windows: readonly BlindWindow[],
+): readonly Interval[] {
+  const lives = union(sources.map(({ fromMs, untilMs }) => [fromMs, untilMs]));
+  const blind = union(windows.map(({ fromMs, untilMs }) => [fromMs, untilMs]));
+  return lives.flatMap((life) => without(life, blind));
+}
+
+/** How much of the time from `fromMs` to `untilMs` lies in sorted, disjoint intervals. */
+export function timeWithin(intervals: readonly Interval[], fromMs: number, untilMs: number): number {
+  let sum = 0;
+  for (let i = intervals.length - 1; i >= 0; i--) {
+    const [from, until] = intervals[i] as Interval; // i is an index of it
+    if (until <= fromMs) break;
+    sum += Math.max(0, Math.min(until, untilMs) - Math.max(from, fromMs));
+  }
+  return sum;
+}
+
+function union(intervals: readonly Interval[]): readonly Interval[] {
+  const merged: [number, number][] = [];
+  for (const [fromMs, untilMs] of intervals.toSorted(([a], [b]) => a - b)) {
+    const last = merged.at(-1);
+    if (last !== undefined && fromMs <= last[1]) last[1] = Math.max(last[1], untilMs);
+    else if (untilMs > fromMs) merged.push([fromMs, untilMs]);
+  }
+  return merged;
+}
+
+function without([fromMs, untilMs]: Interval, holes: readonly Interval[]): readonly Interval[] {
+  const rest: Interval[] = [];
+  let start = fromMs;
+  for (const [from, until] of holes) {
+    if (until <= start) continue;
+    if (from >= untilMs) break;
+    if (from > start) rest.push([start, from]);
+    start = until;
+  }
+  if (start < untilMs) rest.push([start, untilMs]);
+  return rest;
+}

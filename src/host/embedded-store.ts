@@ -3,6 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import type { Hostname } from '../dns/hostname.js';
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
 import { admitBatch, EMPTY_WINDOW, type BatchWindow } from './batch-window.js';
+import { Admission } from './embedded-admission.js';
+import { addUsage, EmbeddedEdit, toUsage, type Level, type StoredHost, type StoredUsage } from './embedded-edit.js';
 import { pendingField, readEvidence, workloadField, type EvidenceRow } from './evidence-fields.js';
 import {
   addBoundedInterval,
@@ -15,28 +17,33 @@ import {
   applyDecision,
   applyFlag,
   applyPort,
+  applyQuarantine,
   applyTransition,
   MAX_PENDING,
   mergeCore,
-  mergeUsage,
   proposedCore,
   toRecord,
   type HostCore,
 } from './host-core.js';
-import type { HostRecord, Usage } from './host-record.js';
+import type { HostRecord } from './host-record.js';
 import type { HostRule } from './host-rule.js';
 import { formatRule, readRules } from './host-rule.js';
-import type {
-  EvidenceAttribution,
-  FlagChange,
-  HostDecision,
-  HostStore,
-  HostTransition,
-  PortEvidence,
-  RecordBatch,
-  StoredRules,
-  StoreStatistics,
-  WildcardProposal,
+import {
+  NO_OVERFLOW,
+  STORE_LIMITS,
+  type EvidenceAttribution,
+  type FlagChange,
+  type HostDecision,
+  type HostStore,
+  type HostTransition,
+  type ParentQuarantine,
+  type PortEvidence,
+  type RecordBatch,
+  type StoredRules,
+  type StoreLimits,
+  type StoreOverflow,
+  type StoreStatistics,
+  type WildcardProposal,
 } from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
 import { groupObservations, type ObservationGroup } from './observation-group.js';
@@ -49,8 +56,11 @@ import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type S
  * ```
  *   batch!<source>               BatchWindow
  *   blind!<source>!<reason>      [[from, until], …]
+ *   domain!<registrable domain>  number of its hosts
  *   evidence!<hostname>!<field>  [firstSeenMs, lastSeenMs, lookups]   (see evidence-fields.ts)
  *   host!<hostname>              StoredHost
+ *   overflow                     StoreOverflow
+ *   parent!<parent>              true: its children are not stored
  *   reject!<reason>              RejectionCount
  *   rules                        StoredRuleText
  *   schema                       SCHEMA
@@ -70,14 +80,6 @@ interface StoredRuleText {
   readonly rules: readonly string[];
 }
 
-interface StoredHost {
-  readonly core: HostCore;
-  /** Rows of evidence that wait to be attributed. */
-  readonly pending: number;
-}
-
-type Level = ClassicLevel<string, unknown>;
-
 /**
  * Opens the embedded store: a LevelDB database in one directory, for one process. An acknowledged batch is on disk and
  * survives `kill -9`.
@@ -85,7 +87,7 @@ type Level = ClassicLevel<string, unknown>;
  * @throws HostStoreError HOST_STORE_LOCKED when another process has it open, HOST_STORE_SCHEMA when it is of another
  * version, HOST_STORE_UNAVAILABLE otherwise.
  */
-export async function openEmbeddedStore(directory: string): Promise<HostStore> {
+export async function openEmbeddedStore(directory: string, limits: StoreLimits = STORE_LIMITS): Promise<HostStore> {
   await mkdir(directory, { recursive: true });
   const level: Level = new ClassicLevel(directory, { valueEncoding: 'json' });
   try {
@@ -102,7 +104,7 @@ export async function openEmbeddedStore(directory: string): Promise<HostStore> {
     );
   }
   await level.put('schema', SCHEMA);
-  return new EmbeddedStore(level);
+  return new EmbeddedStore(level, await Admission.open(level, limits));
 }
 
 function openError(directory: string, err: unknown): HostStoreError {
@@ -116,14 +118,16 @@ function openError(directory: string, err: unknown): HostStoreError {
 
 class EmbeddedStore implements HostStore {
   readonly #level: Level;
+  readonly #admission: Admission;
   /** One change at a time: each reads what it changes. */
   #last: Promise<void> = Promise.resolve();
   /** Batches that wait for the write that comes next, and that write. */
   readonly #waiting: RecordBatch[] = [];
   #nextRecord: Promise<void> | undefined;
 
-  constructor(level: Level) {
+  constructor(level: Level, admission: Admission) {
     this.#level = level;
+    this.#admission = admission;
   }
 
   /** What is handed over while another write is under way goes to the disk together. */
@@ -132,7 +136,7 @@ class EmbeddedStore implements HostStore {
     this.#nextRecord ??= this.#exclusive(async (edit) => {
       const batches = this.#waiting.splice(0);
       this.#nextRecord = undefined;
-      for (const one of batches) await recordBatch(edit, one);
+      for (const one of batches) await recordBatch(edit, this.#admission, one);
     });
     return this.#nextRecord;
   }
@@ -200,22 +204,40 @@ class EmbeddedStore implements HostStore {
     return this.#exclusive(async (edit) => {
       for (const proposal of proposals) {
         const key = `host!${proposal.hostname}`;
-        if ((await edit.get(key)) === undefined) edit.put(key, { core: proposedCore(proposal), pending: 0 });
+        if ((await edit.get(key)) !== undefined) continue;
+        this.#admission.add(edit, proposal.hostname, { core: proposedCore(proposal), pending: 0 });
       }
     });
   }
 
   async decide(decision: HostDecision): Promise<HostRecord | undefined> {
-    const { hostname, atMs } = decision;
+    const { hostname, kind, atMs } = decision;
     const key = `host!${hostname}`;
     await this.#exclusive(async (edit) => {
       const known = await edit.get<StoredHost>(key);
       if (known === undefined && !hostname.startsWith('*.')) return;
       const { core, pending } = known ?? { core: proposedCore({ reason: 'person', atMs }), pending: 0 };
       const decided = applyDecision(core, decision);
-      if (decided !== undefined) edit.put(key, { core: decided, pending } satisfies StoredHost);
+      if (decided === undefined) return;
+      if (known === undefined) this.#admission.add(edit, hostname, { core: decided, pending });
+      else edit.put(key, { core: decided, pending } satisfies StoredHost);
+      if (kind === 'approve' || kind === 'unignore')
+        this.#admission.setParent(edit, hostname.slice('*.'.length), false);
     });
     return this.get(hostname);
+  }
+
+  quarantine(parents: readonly ParentQuarantine[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const { hostname, children, atMs } of parents) {
+        const known = await edit.get<StoredHost>(`host!${hostname}`);
+        const row: StoredHost = { core: applyQuarantine(known?.core, atMs), pending: known?.pending ?? 0 };
+        if (known === undefined) this.#admission.add(edit, hostname, row);
+        else edit.put(`host!${hostname}`, row);
+        this.#admission.setParent(edit, hostname.slice('*.'.length), true);
+        for (const child of children) await this.#admission.fold(edit, child, hostname);
+      }
+    });
   }
 
   reportSource(report: SourceReport): Promise<void> {
@@ -272,13 +294,13 @@ class EmbeddedStore implements HostStore {
 
   async statistics(): Promise<StoreStatistics> {
     const startMs = performance.now();
-    let hosts = 0;
     try {
-      for await (const _ of this.#level.keys({ gte: 'host!', lt: 'host"' })) hosts++;
+      const overflow = ((await this.#level.get('overflow')) ?? NO_OVERFLOW) as StoreOverflow; // written by Admission only
+      const { hosts } = this.#admission;
+      return { kind: 'embedded', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
     } catch (err) {
       throw unavailable(err);
     }
-    return { kind: 'embedded', schema: SCHEMA, hosts, latencyMs: performance.now() - startMs };
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {
@@ -305,11 +327,16 @@ class EmbeddedStore implements HostStore {
     });
   }
 
-  #exclusive(change: (edit: Edit) => Promise<void>): Promise<void> {
+  #exclusive(change: (edit: EmbeddedEdit) => Promise<void>): Promise<void> {
     const run = this.#last.then(async () => {
-      const edit = new Edit(this.#level);
-      await change(edit);
-      await edit.commit();
+      const edit = new EmbeddedEdit(this.#level);
+      try {
+        await change(edit);
+        await edit.commit();
+      } catch (err) {
+        edit.rollback();
+        throw err;
+      }
     });
     this.#last = run.catch(() => undefined); // the caller has the error; the next change must still run
     return run.catch((err: unknown) => {
@@ -324,84 +351,25 @@ function unavailable(err: unknown): HostStoreError {
     : new HostStoreError('HOST_STORE_UNAVAILABLE', 'embedded store failed', { cause: err });
 }
 
-/** Reads through to the database, keeps writes, and commits them in one durable batch. */
-class Edit {
-  readonly #level: Level;
-  readonly #values = new Map<string, unknown>();
-  readonly #changed = new Set<string>();
-
-  constructor(level: Level) {
-    this.#level = level;
-  }
-
-  /** Reads many keys at once, so that get() finds them here. */
-  async load(keys: readonly string[]): Promise<void> {
-    const missing = [...new Set(keys)].filter((key) => !this.#values.has(key));
-    const values = await this.#level.getMany(missing);
-    missing.forEach((key, index) => this.#values.set(key, values[index]));
-  }
-
-  async get<T>(key: string): Promise<T | undefined> {
-    if (!this.#values.has(key)) await this.load([key]);
-    return this.#values.get(key) as T | undefined; // each key prefix holds one type, see the table above
-  }
-
-  /** A host that was loaded or put. */
-  peekHost(hostname: string): StoredHost | undefined {
-    return this.#values.get(`host!${hostname}`) as StoredHost | undefined; // as get()
-  }
-
-  /** A row of evidence that was loaded or put. */
-  peekRow(key: string): StoredUsage | undefined {
-    return this.#values.get(key) as StoredUsage | undefined; // as get()
-  }
-
-  put(key: string, value: unknown): void {
-    this.#values.set(key, value);
-    this.#changed.add(key);
-  }
-
-  delete(key: string): void {
-    this.put(key, undefined);
-  }
-
-  async commit(): Promise<void> {
-    if (this.#changed.size === 0) return;
-    const batch = this.#level.batch();
-    for (const key of this.#changed) {
-      const value = this.#values.get(key);
-      if (value === undefined) batch.del(key);
-      else batch.put(key, value);
-    }
-    await batch.write({ sync: true });
-  }
-}
-
-type StoredUsage = readonly [firstSeenMs: number, lastSeenMs: number, lookups: number];
-
-function toUsage([firstSeenMs, lastSeenMs, lookups]: StoredUsage): Usage {
-  return { firstSeenMs, lastSeenMs, lookups };
-}
-
 function toRow(prefix: string, [key, value]: [string, unknown]): EvidenceRow {
   return { field: key.slice(prefix.length), usage: toUsage(value as StoredUsage) }; // written by addUsage() only
 }
 
-async function recordBatch(edit: Edit, batch: RecordBatch): Promise<void> {
+async function recordBatch(edit: EmbeddedEdit, admission: Admission, batch: RecordBatch): Promise<void> {
   const key = `batch!${batch.source}`;
   const window = admitBatch((await edit.get<BatchWindow>(key)) ?? EMPTY_WINDOW, batch.sequence);
   if (window === undefined) return;
   edit.put(key, window);
   await recordSource(edit, batch);
-  const groups = groupObservations(batch.observations);
-  await edit.load(groups.map(({ hostname }) => `host!${hostname}`));
+  await edit.load(batch.observations.map(({ hostname }) => `host!${hostname}`));
+  const groups = groupObservations(await admission.admit(edit, batch.observations));
   await edit.load(groups.flatMap((group) => rowKeys(edit, group)));
   for (const group of groups) recordGroup(edit, group);
   for (const count of batch.rejections) await recordRejection(edit, count);
 }
 
 /** The rows that a group may change. */
-function rowKeys(edit: Edit, { hostname, rows }: ObservationGroup): readonly string[] {
+function rowKeys(edit: EmbeddedEdit, { hostname, rows }: ObservationGroup): readonly string[] {
   const { pending = 0 } = edit.peekHost(hostname) ?? {};
   const prefix = `evidence!${hostname}!`;
   const keys: string[] = [];
@@ -413,7 +381,7 @@ function rowKeys(edit: Edit, { hostname, rows }: ObservationGroup): readonly str
 }
 
 /** Of a host whose keys were loaded. */
-function recordGroup(edit: Edit, group: ObservationGroup): void {
+function recordGroup(edit: EmbeddedEdit, group: ObservationGroup): void {
   const key = `host!${group.hostname}`;
   const stored = edit.peekHost(group.hostname);
   let pending = stored?.pending ?? 0;
@@ -425,14 +393,7 @@ function recordGroup(edit: Edit, group: ObservationGroup): void {
   edit.put(key, { core: mergeCore(stored?.core, group), pending } satisfies StoredHost);
 }
 
-/** Of a row that was loaded. */
-function addUsage(edit: Edit, key: string, more: Usage): void {
-  const known = edit.peekRow(key);
-  const { firstSeenMs, lastSeenMs, lookups } = mergeUsage(known === undefined ? undefined : toUsage(known), more);
-  edit.put(key, [firstSeenMs, lastSeenMs, lookups] satisfies StoredUsage);
-}
-
-async function recordSource(edit: Edit, { source, sequence }: RecordBatch): Promise<void> {
+async function recordSource(edit: EmbeddedEdit, { source, sequence }: RecordBatch): Promise<void> {
   const key = `source!${source}`;
   const known = await edit.get<StoredSource>(key);
   edit.put(key, {
@@ -442,7 +403,7 @@ async function recordSource(edit: Edit, { source, sequence }: RecordBatch): Prom
   } satisfies StoredSource);
 }
 
-async function recordRejection(edit: Edit, { reason, responses, examples }: RejectionCount): Promise<void> {
+async function recordRejection(edit: EmbeddedEdit, { reason, responses, examples }: RejectionCount): Promise<void> {
   const key = `reject!${reason}`;
   const known = await edit.get<RejectionCount>(key);
   edit.put(key, {

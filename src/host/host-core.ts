@@ -1,6 +1,7 @@
 import type { Hostname } from '../dns/hostname.js';
 import { MAX_ADDRESSES } from '../observation/observation.js';
 import {
+  MAX_CHILDREN,
   MAX_DAYS,
   MAX_DECISIONS,
   MAX_PORTS,
@@ -151,7 +152,7 @@ function stateAfter(state: HostState, kind: Decision['kind']): HostState | undef
 }
 
 /** The core after a change of a flag; undefined when it changes nothing. Of two changes the later counts. */
-export function applyFlag(core: HostCore, { flag, holds, atMs }: FlagChange): HostCore | undefined {
+export function applyFlag(core: HostCore, { flag, holds, atMs }: Omit<FlagChange, 'hostname'>): HostCore | undefined {
   const known = core.flags.find(({ name }) => name === flag);
   const changed = changedFlag(known, { flag, holds, atMs });
   if (changed === undefined) return undefined;
@@ -178,6 +179,26 @@ export function applyPort(core: HostCore, { number, protocol, reason }: HostPort
     .sort((a, b) => a.number - b.number || compare(a.protocol, b.protocol))
     .slice(0, MAX_PORTS);
   return { ...core, ports };
+}
+
+/** The row of a parent after its quarantine; undefined when nothing changes. A row with an entry keeps its state. */
+export function applyQuarantine(core: HostCore | undefined, atMs: number): HostCore {
+  const flag = { flag: 'tunnel-like', holds: true, atMs } as const;
+  if (core === undefined) {
+    const row = emptyCore(atMs, { state: 'quarantined', reason: 'tunnel-like' });
+    return { ...row, flags: [{ name: flag.flag, sinceMs: atMs }] };
+  }
+  const from = stateOf(core);
+  const isWaiting = from === 'candidate' || from === 'eligible' || from === 'retired';
+  const transition: Transition = { state: 'quarantined', reason: 'tunnel-like', atMs };
+  const transitions = isWaiting ? addTransition(core.transitions, transition) : core.transitions;
+  const moved = { ...core, transitions };
+  return applyFlag(moved, flag) ?? moved;
+}
+
+/** The first few in order, so that merging in any order gives the same. */
+export function addChild(children: readonly string[], child: string): readonly string[] {
+  return [...new Set([...children, child])].sort().slice(0, MAX_CHILDREN);
 }
 
 export function proposedCore({ reason, atMs }: Pick<WildcardProposal, 'reason' | 'atMs'>): HostCore {

@@ -146,6 +146,8 @@ export const MAX_TRANSITIONS = 32;
 export const MAX_DAYS = 32;
 export const MAX_DECISIONS = 32;
 export const MAX_PORTS = 16;
+/** Children of `*.parent` that are named as examples. */
+export const MAX_CHILDREN = 8;
 
 /** Whether a flag holds now. */
 export function hasFlag({ flags }: Pick<HostRecord, 'flags'>, name: HostFlagName): boolean {

@@ -69,11 +69,20 @@ export function formatRule(rule: HostRule): string {
   return rule.action === 'namespace' ? `${line} ${rule.namespaces.join(',')}` : line;
 }
 
-/** Whether a rule is about a host; its registrable domain may be given where it is known. */
-export function matchesRule({ pattern }: HostRule, hostname: string, domain?: string): boolean {
+/** The first rule about a host that does one of these things. */
+export function firstRule(
+  rules: readonly HostRule[],
+  hostname: string,
+  actions: readonly HostRule['action'][],
+): HostRule | undefined {
+  if (rules.length === 0) return undefined;
+  const domain = registrableDomain(hostname);
+  return rules.find((rule) => actions.includes(rule.action) && matches(rule.pattern, hostname, domain));
+}
+
+function matches(pattern: HostPattern, hostname: string, domain: string): boolean {
   if (pattern.kind === 'exact') return hostname === pattern.name;
-  if (pattern.kind === 'suffix') return isBelow(hostname, pattern.name);
-  return (domain ?? registrableDomain(hostname)) === pattern.name;
+  return pattern.kind === 'suffix' ? isBelow(hostname, pattern.name) : domain === pattern.name;
 }
 
 function parsePattern(text: string): HostPattern | { readonly problem: string } {

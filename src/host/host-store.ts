@@ -67,17 +67,47 @@ export interface WildcardProposal {
   readonly atMs: number;
 }
 
+/**
+ * That the children of a parent carry data in their names. The row `*.parent` is quarantined (unless it has an entry),
+ * the children named here are forgotten, and from now on every new child only counts in that row.
+ */
+export interface ParentQuarantine {
+  readonly hostname: Hostname;
+  readonly children: readonly Hostname[];
+  readonly atMs: number;
+}
+
 /** The rules that people keep in the store, in their order. `version` counts the changes, from 0. */
 export interface StoredRules {
   readonly version: number;
   readonly rules: readonly HostRule[];
 }
 
+/** Most hosts that a store keeps, whoever may come. Beyond them look-ups are only counted. */
+export interface StoreLimits {
+  /** Of a registrable domain; what is more counts in the quarantined row `*.domain`. */
+  readonly maxHostsPerDomain: number;
+  /** Of all; Redis may keep up to twice as many, as each of its shards has a share. */
+  readonly maxHosts: number;
+}
+
+export const STORE_LIMITS: StoreLimits = { maxHostsPerDomain: 1000, maxHosts: 200_000 };
+
+/** Look-ups of hosts that are not stored because there are too many of all. */
+export interface StoreOverflow {
+  readonly lookups: number;
+  /** A few of the names, sorted. */
+  readonly examples: readonly string[];
+}
+
+export const NO_OVERFLOW: StoreOverflow = { lookups: 0, examples: [] };
+
 export interface StoreStatistics {
   readonly kind: 'embedded' | 'redis';
   /** Version of the layout. */
   readonly schema: number;
   readonly hosts: number;
+  readonly overflow: StoreOverflow;
   /** How long the store took to answer. */
   readonly latencyMs: number;
 }
@@ -112,6 +142,11 @@ export interface HostStore {
   notePorts(ports: readonly PortEvidence[]): Promise<void>;
   /** Makes `*.parent` known as a candidate; one that is known already stays as it is. */
   propose(proposals: readonly WildcardProposal[]): Promise<void>;
+  /**
+   * Quarantines parents. Of the children those go that never had an entry and that no person decided on; their look-ups
+   * and evidence count in the row. A person's `unignore` or `approve` of the row lets new children in again.
+   */
+  quarantine(parents: readonly ParentQuarantine[]): Promise<void>;
   /** Keeps what a source says about itself; see {@link SourceReport}. */
   reportSource(report: SourceReport): Promise<void>;
   /** Every source heard of in the last SOURCE_TTL, in order of its name. */

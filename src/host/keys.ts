@@ -5,6 +5,8 @@
  * ```
  *   istio-discovery:2:{07}:host:<hostname>    hash, see lua/record.ts
  *   istio-discovery:2:{07}:hosts              sorted set of hostnames, all with score 0, so in order of the name
+ *   istio-discovery:2:{07}:domains            hash: <registrable domain> its hosts; what was not stored: |lookups, |examples
+ *   istio-discovery:2:{07}:parents            set: parents whose children are not stored
  *   istio-discovery:2:{07}:batch:<source>     string: sequences recorded, highest first; expires BATCH_TTL_SECONDS
  *                                             after the source's last batch
  *   istio-discovery:2:{00}:rejections         hash: <reason> responses; <reason>|examples names
@@ -26,6 +28,10 @@ const tag = (shard: number): string => `{${String(shard).padStart(2, '0')}}`;
 export const hostKey = (hostname: string): string => `${PREFIX}:${tag(shardOf(hostname))}:host:${hostname}`;
 export const indexKey = (shard: number): string => `${PREFIX}:${tag(shard)}:hosts`;
 export const batchKey = (shard: number, source: string): string => `${PREFIX}:${tag(shard)}:batch:${source}`;
+export const domainsKey = (shard: number): string => `${PREFIX}:${tag(shard)}:domains`;
+export const parentsKey = (shard: number): string => `${PREFIX}:${tag(shard)}:parents`;
+/** What comes before the name in {@link hostKey}. */
+export const hostKeyPrefix = (shard: number): string => `${PREFIX}:${tag(shard)}:host:`;
 export const rejectionsKey = (): string => `${PREFIX}:${tag(0)}:rejections`;
 
 export const sourcesKey = (): string => `${PREFIX}:${tag(0)}:sources`;

@@ -9,28 +9,44 @@ import {
   type Interval,
 } from './blind-window.js';
 import { pendingField, workloadField } from './evidence-fields.js';
-import { applyDecision, applyFlag, applyPort, proposedCore, type HostCore } from './host-core.js';
+import {
+  addChild,
+  applyDecision,
+  applyFlag,
+  applyPort,
+  applyQuarantine,
+  proposedCore,
+  type HostCore,
+} from './host-core.js';
 import type { HostRecord, Transition } from './host-record.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type {
-  EvidenceAttribution,
-  FlagChange,
-  HostDecision,
-  HostStore,
-  HostTransition,
-  PortEvidence,
-  RecordBatch,
-  StoredRules,
-  StoreStatistics,
-  WildcardProposal,
+import {
+  NO_OVERFLOW,
+  STORE_LIMITS,
+  type EvidenceAttribution,
+  type FlagChange,
+  type HostDecision,
+  type HostStore,
+  type HostTransition,
+  type ParentQuarantine,
+  type PortEvidence,
+  type RecordBatch,
+  type StoredRules,
+  type StoreLimits,
+  type StoreOverflow,
+  type StoreStatistics,
+  type WildcardProposal,
 } from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
 import {
   BATCH_TTL_SECONDS,
   batchKey,
   blindKey,
+  domainsKey,
   hostKey,
+  hostKeyPrefix,
   indexKey,
+  parentsKey,
   rejectionsKey,
   rulesKey,
   SCHEMA,
@@ -41,11 +57,13 @@ import {
 import { ATTRIBUTE } from './lua/attribute.js';
 import { COMPARE_AND_SET } from './lua/compare-and-set.js';
 import { COUNT_BATCH } from './lua/count-batch.js';
+import { FOLD } from './lua/fold.js';
 import { RECORD } from './lua/record.js';
 import { TRANSITION } from './lua/transition.js';
 import { groupObservations, type ObservationGroup } from './observation-group.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
 import { readCore, readHost, writeCore, type HostHash } from './redis-host.js';
+import { registrableDomain } from './registrable-domain.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 const PAGE_HOSTS = 500;
@@ -56,8 +74,8 @@ const MAX_EDIT_FAILURES = 100;
  * Opens a store in Redis (6.2 or newer). Returns at once: while Redis is away, calls fail with HOST_STORE_UNAVAILABLE and
  * the connection is tried again for ever.
  */
-export function openRedisStore(options: RedisConnectionOptions): HostStore {
-  return new RedisStore(new RedisConnection(options));
+export function openRedisStore(options: RedisConnectionOptions, limits: StoreLimits = STORE_LIMITS): HostStore {
+  return new RedisStore(new RedisConnection(options), limits);
 }
 
 interface Scripts {
@@ -66,29 +84,41 @@ interface Scripts {
   attributeEvidence(keys: number, ...args: (string | number)[]): ChainableCommander;
   transitionHost(keys: number, ...args: (string | number)[]): ChainableCommander;
   compareAndSet(keys: number, ...args: (string | number)[]): ChainableCommander;
+  foldChild(keys: number, ...args: (string | number)[]): ChainableCommander;
 }
 
 type Scripted = ChainableCommander & Scripts;
 
 class RedisStore implements HostStore {
   readonly #connection: RedisConnection;
+  readonly #limits: StoreLimits;
 
-  constructor(connection: RedisConnection) {
+  constructor(connection: RedisConnection, limits: StoreLimits) {
     this.#connection = connection;
+    this.#limits = limits;
     const { client } = connection;
     client.defineCommand('recordObservations', { lua: RECORD });
     client.defineCommand('countBatch', { lua: COUNT_BATCH });
     client.defineCommand('attributeEvidence', { lua: ATTRIBUTE });
     client.defineCommand('transitionHost', { lua: TRANSITION });
     client.defineCommand('compareAndSet', { lua: COMPARE_AND_SET });
+    client.defineCommand('foldChild', { lua: FOLD });
   }
 
   async record({ source, sequence, observations, rejections }: RecordBatch): Promise<void> {
     const shards = groupByShard(groupObservations(observations));
     await this.#run((of) => {
       for (const [shard, group] of shards) {
-        const keys = [batchKey(shard, source), indexKey(shard), ...group.map(({ hostname }) => hostKey(hostname))];
-        const args: (string | number)[] = [sequence, BATCH_TTL_SECONDS];
+        const keys = [
+          batchKey(shard, source),
+          indexKey(shard),
+          domainsKey(shard),
+          parentsKey(shard),
+          ...group.map(({ hostname }) => hostKey(hostname)),
+        ];
+        const { maxHostsPerDomain, maxHosts } = this.#limits;
+        const most = [maxHostsPerDomain, Math.ceil((2 * maxHosts) / SHARDS)];
+        const args: (string | number)[] = [sequence, BATCH_TTL_SECONDS, hostKeyPrefix(shard), ...most];
         for (const one of group) addArguments(args, one);
         of(shard).recordObservations(keys.length, ...keys, ...args);
       }
@@ -175,7 +205,26 @@ class RedisStore implements HostStore {
       const known = isNewWildcard ? proposedCore({ reason: 'person', atMs }) : core;
       return known && applyDecision(known, one);
     });
+    if (hostname.startsWith('*.') && (decision.kind === 'approve' || decision.kind === 'unignore')) {
+      await this.#call((client) => client.srem(parentsKey(shardOf(hostname)), hostname.slice('*.'.length)));
+    }
     return this.get(hostname);
+  }
+
+  async quarantine(parents: readonly ParentQuarantine[]): Promise<void> {
+    await this.#editHosts(parents, (core, { atMs }) => applyQuarantine(core, atMs));
+    for (const { hostname, children } of parents) {
+      const shard = shardOf(hostname);
+      await this.#call((client) => client.sadd(parentsKey(shard), hostname.slice('*.'.length)));
+      for (let start = 0; start < children.length; start += PAGE_HOSTS) {
+        await this.#run((of) => {
+          for (const child of children.slice(start, start + PAGE_HOSTS)) {
+            const keys = [hostKey(child), hostKey(hostname), indexKey(shard), domainsKey(shard)];
+            of(shard).foldChild(keys.length, ...keys, child, registrableDomain(child));
+          }
+        });
+      }
+    }
   }
 
   async reportSource(report: SourceReport): Promise<void> {
@@ -238,11 +287,16 @@ class RedisStore implements HostStore {
 
   async statistics(): Promise<StoreStatistics> {
     const startMs = performance.now();
+    const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
     const counts = await this.#connection.pipeline((of) => {
-      for (let shard = 0; shard < SHARDS; shard++) of(shard).zcard(indexKey(shard));
+      for (const shard of shards) of(shard).zcard(indexKey(shard));
+    });
+    const dropped = await this.#connection.pipeline((of) => {
+      for (const shard of shards) of(shard).hmget(domainsKey(shard), '|lookups', '|examples');
     });
     const hosts = counts.reduce<number>((sum, count) => sum + Number(count), 0);
-    return { kind: 'redis', schema: SCHEMA, hosts, latencyMs: performance.now() - startMs };
+    const overflow = (dropped as (string | null)[][]).reduce(addOverflow, NO_OVERFLOW); // HMGET's replies
+    return { kind: 'redis', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {
@@ -318,6 +372,11 @@ class RedisStore implements HostStore {
   }
 }
 
+function addOverflow(sum: StoreOverflow, [lookups, names]: readonly (string | null)[]): StoreOverflow {
+  const examples = (names ?? '').split(' ').filter((name) => name !== '');
+  return { lookups: sum.lookups + Number(lookups ?? 0), examples: examples.reduce(addChild, sum.examples) };
+}
+
 function tooBusy(what: string): HostStoreError {
   return new HostStoreError('HOST_STORE_UNAVAILABLE', `${what}: others change it faster than it can be edited`);
 }
@@ -345,6 +404,7 @@ function addArguments(to: (string | number)[], group: ObservationGroup): void {
     joinPairs(group.addresses, ' '),
     group.chain === '' ? group.chainMinute : `${group.chainMinute} ${group.chain}`,
     joinPairs(group.days, ':'),
+    registrableDomain(group.hostname),
     group.rows.size,
   );
   for (const [field, { dayField, firstMs, lastMs, lookups }] of group.rows) {

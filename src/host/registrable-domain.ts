@@ -38,6 +38,18 @@ export function registrableDomain(name: string): string {
   return getDomain(withoutStar(name), OPTIONS) ?? withoutStar(name);
 }
 
+/** The parents of a name, from its own up to its registrable domain. */
+export function parentsOf(hostname: string): readonly string[] {
+  const domain = registrableDomain(hostname);
+  const parents: string[] = [];
+  for (let dot = hostname.indexOf('.'); dot >= 0; dot = hostname.indexOf('.', dot + 1)) {
+    const parent = hostname.slice(dot + 1);
+    if (parent.length < domain.length) break;
+    parents.push(parent);
+  }
+  return parents;
+}
+
 /** Whether a wildcard below `parent` would reach the names of strangers: at or above a public suffix or a shared one. */
 export function isSharedParent(parent: string): boolean {
   if (!parent.includes('.') || getDomain(parent, OPTIONS) === null) return true;

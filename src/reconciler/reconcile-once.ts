@@ -1,6 +1,6 @@
+import type { BeliefSettings } from '../host/believe.js';
 import type { HostRecord, HostState } from '../host/host-record.js';
 import type { HostStore, HostTransition } from '../host/host-store.js';
-import type { LifecycleSettings } from '../host/lifecycle.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
 import { planServiceEntries } from '../plan/plan-service-entries.js';
 import type { PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
@@ -10,7 +10,7 @@ import { reviewHosts, type HostReview } from './review-hosts.js';
 import type { ServiceEntrySink, SinkFailure, SinkResult, SinkState } from './sink.js';
 
 export interface ReconcileSettings extends EntrySettings {
-  readonly lifecycle: LifecycleSettings;
+  readonly lifecycle: BeliefSettings;
   readonly policy: PlanPolicy;
   /** How long evidence waits for the API server to know the client's address. */
   readonly graceMs: number;
@@ -56,8 +56,7 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const { store, sink, nowMs, signal } = input;
   const review = await reviewHosts({ ...input, ...input.settings });
   // First what needs no cluster: while it is away, or without Istio, learning goes on.
-  await inPortions(review.attributions, async (portion) => store.attribute(portion));
-  await inPortions(review.transitions, async (portion) => store.transition(portion));
+  await storeReview(store, review);
   const state = await sink.read(signal);
   const ignored = ignoredHosts(review.records, state, input);
   await store.transition(ignored);
@@ -67,6 +66,14 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const { waiting } = review;
   await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
   return { atMs: nowMs, hosts: countStates(records), waiting, refused, plan, result };
+}
+
+async function storeReview(store: HostStore, review: HostReview): Promise<void> {
+  await inPortions(review.attributions, async (portion) => store.attribute(portion));
+  if (review.quarantines.length > 0) await store.quarantine(review.quarantines);
+  await inPortions(review.proposals, async (portion) => store.propose(portion));
+  await inPortions(review.transitions, async (portion) => store.transition(portion));
+  await inPortions(review.flags, async (portion) => store.setFlags(portion));
 }
 
 /**

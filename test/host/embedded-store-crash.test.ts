@@ -29,7 +29,7 @@ it('an acknowledged batch survives kill -9', async () => {
   const store = await openEmbeddedStore(directory.file('store'));
   const missing: number[] = [];
   for (const sequence of acknowledged) {
-    const record = await store.get(`h${sequence}.example.com` as Hostname); // as the fixture writes it
+    const record = await store.get(`h.d${sequence}.example` as Hostname); // as the fixture writes it
     if (record?.pending.length !== 1) missing.push(sequence);
   }
   await store.close();

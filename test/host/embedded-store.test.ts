@@ -16,7 +16,7 @@ afterAll(async () => {
   for (const directory of directories) await rm(directory, { recursive: true, force: true });
 });
 
-describeHostStore('embedded store', async () => openEmbeddedStore(await newDirectory()));
+describeHostStore('embedded store', async (limits) => openEmbeddedStore(await newDirectory(), limits));
 
 describe('embedded store', () => {
   it('keeps everything over a restart', async () => {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { formatRule, matchesRule, parseRule, type HostRule } from '../../src/host/host-rule.js';
+import { firstRule, formatRule, parseRule, type HostRule } from '../../src/host/host-rule.js';
 import { isSharedParent, registrableDomain } from '../../src/host/registrable-domain.js';
 
 function rule(text: string): HostRule {
@@ -21,7 +21,8 @@ describe('rules', () => {
     ['allow domain:b.s3.amazonaws.com', 'b.s3.amazonaws.com', true],
     ['allow domain:b.s3.amazonaws.com', 'c.s3.amazonaws.com', false],
   ])('%s: %s %s', (text, hostname, isMatch) => {
-    expect(matchesRule(rule(text), hostname)).toBe(isMatch);
+    const { action } = rule(text);
+    expect(firstRule([rule(text)], hostname, [action]) !== undefined).toBe(isMatch);
   });
 
   it.each([

@@ -3,7 +3,7 @@ import type { Hostname } from '../../src/dns/hostname.js';
 import type { BlindReason } from '../../src/host/blind-window.js';
 import { hasFlag, isWildcard, type HostFlagName, type HostRecord } from '../../src/host/host-record.js';
 import { formatRule, parseRule, type HostRule } from '../../src/host/host-rule.js';
-import type { HostStore, RecordBatch } from '../../src/host/host-store.js';
+import type { HostStore, RecordBatch, StoreLimits } from '../../src/host/host-store.js';
 import type { SourceReport } from '../../src/host/source.js';
 import type { Observation } from '../../src/observation/observation.js';
 
@@ -36,9 +36,9 @@ async function all(store: HostStore): Promise<HostRecord[]> {
 }
 
 /** What every HostStore does. `open` gives an empty store; the suite closes it. */
-export function describeHostStore(name: string, open: () => Promise<HostStore>): void {
-  const withStore = async (use: (store: HostStore) => Promise<void>): Promise<void> => {
-    const store = await open();
+export function describeHostStore(name: string, open: (limits?: StoreLimits) => Promise<HostStore>): void {
+  const withStore = async (use: (store: HostStore) => Promise<void>, limits?: StoreLimits): Promise<void> => {
+    const store = await open(limits);
     try {
       await use(store);
     } finally {
@@ -98,7 +98,7 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
 
     it('lists hosts in order of their names, more than a page', () =>
       withStore(async (store) => {
-        const names = Array.from({ length: 1203 }, (_, index) => `h${index}.example.com` as Hostname); // valid by hand
+        const names = Array.from({ length: 1203 }, (_, index) => `h${index}.d${index % 7}.example` as Hostname); // valid by hand
         await store.record(
           batch(
             1,
@@ -319,6 +319,141 @@ export function describeHostStore(name: string, open: () => Promise<HostStore>):
         expect(await store.setRules(rules.slice(1), 1)).toBe(true);
         expect((await store.rules()).rules.map(formatRule)).toEqual(lines.slice(1));
       }));
+
+    it('counts what a domain has too many of in one quarantined row, and takes nothing from the others', () =>
+      withStore(
+        async (store) => {
+          const names = ['a.example.com', 'b.x.example.com', 'c.example.com', 'd.example.com'] as Hostname[]; // valid by hand
+          const flood = batch(
+            1,
+            names.map((hostname, index) => observation({ hostname, client: `10.244.0.${index}`, lookups: index + 1 })),
+          );
+          await store.record(flood);
+          await store.record(flood);
+          await store.record(batch(2, [observation({ hostname: names[0] as Hostname, lookups: 10 })]));
+          await store.record(batch(3, [observation({ hostname: 'a.example.net' as Hostname })])); // valid by hand
+          const records = await all(store);
+          expect(records.map(({ hostname, lookups }) => [hostname, lookups])).toEqual([
+            ['*.example.com', 7],
+            ['a.example.com', 11],
+            ['a.example.net', 1],
+            ['b.x.example.com', 2],
+          ]);
+          expect(records[0]).toMatchObject({
+            state: 'quarantined',
+            reason: 'over-cap',
+            children: ['c.example.com', 'd.example.com'],
+          });
+          expect(records[0]?.pending.map(({ client }) => client)).toEqual(['10.244.0.2', '10.244.0.3']);
+          expect(await store.get('c.example.com' as Hostname)).toBeUndefined(); // valid by hand
+        },
+        { maxHostsPerDomain: 2, maxHosts: 1000 },
+      ));
+
+    it('keeps no more hosts than it may, and counts the rest', () =>
+      withStore(
+        async (store) => {
+          const names = Array.from({ length: 300 }, (_, index) => `h.d${index}.example` as Hostname); // valid by hand
+          await store.record(
+            batch(
+              1,
+              names.map((hostname) => observation({ hostname })),
+            ),
+          );
+          const { hosts, overflow } = await store.statistics();
+          expect(hosts).toBeLessThanOrEqual(128);
+          expect(hosts + overflow.lookups).toBe(300);
+          expect(overflow.examples).toHaveLength(8);
+          await store.record(
+            batch(
+              2,
+              (await all(store)).map(({ hostname }) => observation({ hostname })),
+            ),
+          );
+          expect((await store.statistics()).hosts).toBe(hosts);
+        },
+        { maxHostsPerDomain: 10, maxHosts: 64 },
+      ));
+
+    it('quarantines a parent: children that no one needs go, new ones only count, others stay', () =>
+      withStore(async (store) => {
+        const host = (name: string): Hostname => `${name}.t.example.com` as Hostname; // valid by hand
+        const names = ['a', 'b.c', 'known', 'used'].map(host);
+        await store.record(
+          batch(
+            1,
+            names.map((hostname, index) => observation({ hostname, client: `10.244.0.${index}`, lookups: 2 })),
+          ),
+        );
+        const workload = { namespace: 'shop', kind: 'Deployment', name: 'web' };
+        const evidence = { client: '10.244.0.1', slotMs: NOON_MS };
+        await store.attribute([{ hostname: host('b.c'), evidence, workload, attribution: 'exact' }]);
+        await store.decide({ hostname: host('known'), kind: 'note', by: 'ana', why: 'mine', atMs: NOON_MS });
+        await store.transition([
+          { hostname: host('used'), from: 'candidate', to: 'approved', reason: 'policy-learn', atMs: NOON_MS },
+        ]);
+        const quarantine = { hostname: '*.t.example.com' as Hostname, children: names, atMs: NOON_MS + 5 }; // valid by hand
+        await store.quarantine([quarantine]);
+        await store.quarantine([quarantine]);
+        await store.record(batch(2, [observation({ hostname: host('new') }), observation({ hostname: host('used') })]));
+        await store.record(batch(3, [observation({ hostname: 't.example.com' as Hostname })])); // valid by hand
+        const records = await all(store);
+        expect(records.map(({ hostname, lookups }) => [hostname, lookups])).toEqual([
+          ['*.t.example.com', 5],
+          ['known.t.example.com', 2],
+          ['t.example.com', 1],
+          ['used.t.example.com', 3],
+        ]);
+        expect(records[0]).toMatchObject({
+          state: 'quarantined',
+          reason: 'tunnel-like',
+          flags: [{ name: 'tunnel-like', sinceMs: NOON_MS + 5 }],
+          children: [host('a'), host('b.c'), host('new')],
+          workloads: [{ workload, attribution: 'exact', lookups: 2 }],
+        });
+        expect(records[0]?.pending.map(({ client, lookups }) => [client, lookups])).toEqual([
+          ['10.244.0.0', 2],
+          ['10.244.0.7', 1],
+        ]);
+        await store.decide({ hostname: quarantine.hostname, kind: 'unignore', by: 'ana', why: '', atMs: NOON_MS + 9 });
+        await store.record(batch(4, [observation({ hostname: host('new') })]));
+        expect(await store.get(host('new'))).toMatchObject({ state: 'candidate', lookups: 1 });
+      }));
+
+    it('comes to the same counts by any order and repetition of batches, also where there are too many hosts', async () => {
+      const arbitrary = fc.record({
+        hostname: fc.constantFrom(...(['a', 'b', 'c', 'd.e'].map((label) => `${label}.example.com`) as Hostname[])), // valid by hand
+        lookups: fc.integer({ min: 1, max: 9 }),
+        source: fc.constantFrom('one', 'two'),
+      });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(arbitrary, { minLength: 1, maxLength: 12 }),
+          fc.infiniteStream(fc.nat()),
+          async (facts, random) => {
+            const batches = facts.map(({ source, ...fact }, index) => batch(index + 1, [observation(fact)], source));
+            const shuffled = [...batches, ...batches]
+              .map((one) => ({ one, key: random.next().value as number })) // an infinite stream
+              .sort((a, b) => a.key - b.key)
+              .map(({ one }) => one);
+            const states: unknown[] = [];
+            for (const sequence of [batches, shuffled]) {
+              await withStore(
+                async (store) => {
+                  for (const one of sequence) await store.record(one);
+                  const records = await all(store);
+                  const hosts = records.filter((record) => !isWildcard(record)).length;
+                  states.push([hosts, records.reduce((sum, { lookups }) => sum + lookups, 0)]);
+                },
+                { maxHostsPerDomain: 2, maxHosts: 1000 },
+              );
+            }
+            expect(states[1]).toEqual(states[0]);
+          },
+        ),
+        { numRuns: 15 },
+      );
+    });
 
     it('tells how much it holds', () =>
       withStore(async (store) => {

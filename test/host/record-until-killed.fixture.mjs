@@ -11,7 +11,7 @@ for (let sequence = 1; ; sequence++) {
     sequence,
     observations: [
       {
-        hostname: `h${sequence}.example.com`,
+        hostname: `h.d${sequence}.example`,
         client: '10.244.0.7',
         addresses: ['192.0.2.1'],
         ttlSeconds: { min: 60, max: 60 },

@@ -1,4 +1,5 @@
 import { Redis as Client } from 'ioredis';
+import type { StoreLimits } from '../../src/host/host-store.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { startRedis, type Redis } from '../support/redis.js';
 import { batch, describeHostStore, observation } from './host-store.contract.js';
@@ -13,11 +14,11 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function openEmpty() {
+async function openEmpty(limits?: StoreLimits) {
   const client = new Client(server.url);
   await client.flushall();
   await client.quit();
-  return openRedisStore({ url: server.url });
+  return openRedisStore({ url: server.url }, limits);
 }
 
 describeHostStore('Redis store', openEmpty);

@@ -1,5 +1,4 @@
 import { readdirSync } from 'node:fs';
-import type { Hostname } from '../../src/dns/hostname.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import type { HostPolicy } from '../../src/host/lifecycle.js';
@@ -82,7 +81,15 @@ function input(change: Change = {}) {
       exportTo: ['.'],
       defaultNamespace: 'istio-system',
       apiVersion: 'networking.istio.io/v1' as const,
-      lifecycle: { policy, stabilityMs: 0 },
+      lifecycle: {
+        policy,
+        stabilityMs: 0,
+        expiryMs: 86_400_000,
+        retireMs: 3_600_000,
+        rules: [],
+        caps: { all: 100, domain: 100, namespace: 100, workload: 100 },
+        wildcardChildren: 0,
+      },
       policy: { owner, maxChanges: 100, maxDeletions: 100, maxDeletionShare: 1 },
       graceMs,
       onDeleted,
@@ -169,7 +176,8 @@ describe('reconcileOnce', () => {
     knowPod();
     await lookUp('api.example.com');
     await run();
-    await store.transition([move('api.example.com', 'applied', 'ignored')]);
+    const decision = { kind: 'ignore', by: 'test', why: '', atMs: START_MS + 2000 } as const;
+    await store.decide({ ...decision, hostname: hostname('api.example.com') });
     await run({ policy: 'observe' });
     expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
     await run();
@@ -254,11 +262,6 @@ describe('ReconcileLoop', () => {
     expect(loop.fault).toBeUndefined();
   });
 });
-
-function move(host: string, from: 'applied', to: 'ignored') {
-  const name: Hostname = hostname(host);
-  return { hostname: name, from, to, reason: 'person: test', atMs: START_MS + 2000 };
-}
 
 /** A target that takes nothing. */
 function refusing(): ServiceEntrySink {

@@ -1,7 +1,7 @@
 import { MAX_ADDRESSES } from '../../observation/observation.js';
 import { BATCH_WINDOW } from '../batch-window.js';
 import { MAX_PENDING } from '../host-core.js';
-import { MAX_DAYS } from '../host-record.js';
+import { MAX_CHILDREN, MAX_DAYS } from '../host-record.js';
 
 /**
  * Merges one batch's observations of one shard, which the caller has merged by host as far as it could.
@@ -18,10 +18,12 @@ import { MAX_DAYS } from '../host-record.js';
  * ```
  */
 export const RECORD = `
--- Input   KEYS[1] recorded sequences of the source   KEYS[2] index of hosts   KEYS[3..] the hosts, each once
---         ARGV[1] sequence   ARGV[2] expiry of KEYS[1] in seconds
+-- Input   KEYS[1] recorded sequences of the source   KEYS[2] index of hosts   KEYS[3] hosts of each registrable domain
+--         KEYS[4] quarantined parents   KEYS[5..] the hosts, each once
+--         ARGV[1] sequence   ARGV[2] expiry of KEYS[1] in seconds   ARGV[3] what comes before a name in the key of a host
+--         ARGV[4] most hosts of a domain   ARGV[5] most hosts of the shard
 --         then for each host: hostname, first, last, lookups, min ttl, max ttl, addresses as in a, chain as in c,
---         days as in d, number of rows, and 5 a row: field in slots, field in days, first, last, lookups
+--         days as in d, registrable domain, number of rows, and 5 a row: field in slots, field in days, first, last, lookups
 -- Output  1 recorded, 0 recorded before
 -- Atomic  so that a batch that is sent twice, or by two connections, counts once, and merges see no half of another.
 local sequence = tonumber(ARGV[1])
@@ -97,13 +99,54 @@ local function usage(known, first, last, lookups)
     tonumber(lookups) + tonumber(n)
 end
 
-local at = 3
-for i = 3, #KEYS do
-  local key, rows = KEYS[i], tonumber(ARGV[at + 9])
-  local names = { 'f', 'l', 'n', 't', 'a', 'c', 'd', 'q' }
-  for row = 1, rows do names[8 + row] = ARGV[at + 5 + row * 5] end
+local function children(known, child)
+  local names, seen = {}, {}
+  for name in string.gmatch((known or '') .. ' ' .. child, '%S+') do
+    if not seen[name] then names[#names + 1] = name end
+    seen[name] = true
+  end
+  table.sort(names)
+  return table.concat(names, ' ', 1, math.min(#names, ${MAX_CHILDREN}))
+end
+
+local maxOfDomain, maxOfShard = tonumber(ARGV[4]), tonumber(ARGV[5])
+local hasParents = redis.call('EXISTS', KEYS[4]) == 1
+local hosts = redis.call('ZCARD', KEYS[2])
+
+-- Where a host goes that is not known: to a row of its own (nil), to that of a parent, or (false) only into a count.
+local function rowOf(hostname, domain)
+  local parent = hasParents and string.match(hostname, '^[^.]+%.(.+)$')
+  while parent and #parent >= #domain do
+    if redis.call('SISMEMBER', KEYS[4], parent) == 1 then return '*.' .. parent, 'tunnel-like' end
+    parent = string.match(parent, '^[^.]+%.(.+)$')
+  end
+  if tonumber(redis.call('HGET', KEYS[3], domain) or '0') >= maxOfDomain then return '*.' .. domain, 'over-cap' end
+  if hosts >= maxOfShard then return false end
+  return nil
+end
+
+local at = 6
+for i = 5, #KEYS do
+  local key, name, rows = KEYS[i], ARGV[at], tonumber(ARGV[at + 10])
+  local names = { 'f', 'l', 'n', 't', 'a', 'c', 'd', 'q', 'e' }
+  for row = 1, rows do names[9 + row] = ARGV[at + 6 + row * 5] end
   local known = redis.call('HMGET', key, unpack(names))
   local set = { 'l', ARGV[at + 2], 'n', ARGV[at + 3] }
+  local row, reason
+  if not known[1] then
+    row, reason = rowOf(name, ARGV[at + 9])
+    if row == nil then
+      redis.call('HINCRBY', KEYS[3], ARGV[at + 9], 1)
+      hosts = hosts + 1
+    elseif row == false then
+      redis.call('HINCRBY', KEYS[3], '|lookups', ARGV[at + 3])
+      redis.call('HSET', KEYS[3], '|examples', children(redis.call('HGET', KEYS[3], '|examples'), name))
+    else
+      key = ARGV[3] .. row
+      known = redis.call('HMGET', key, unpack(names))
+      name = row
+    end
+  end
   local function put(field, before, value)
     if value ~= before then set[#set + 1] = field; set[#set + 1] = value end
   end
@@ -115,7 +158,10 @@ for i = 3, #KEYS do
     put('t', known[4], math.min(tonumber(min), tonumber(ARGV[at + 4])) .. ' ' ..
       math.max(tonumber(max), tonumber(ARGV[at + 5])))
   else
-    redis.call('ZADD', KEYS[2], 0, ARGV[at])
+    if row then
+      put('i', nil, 'quarantined ' .. reason)
+      put('s', nil, 'quarantined')
+    end
     put('f', nil, ARGV[at + 1])
     put('t', nil, ARGV[at + 4] .. ' ' .. ARGV[at + 5])
   end
@@ -125,8 +171,8 @@ for i = 3, #KEYS do
   local waiting = tonumber(known[8] or '0')
   local pending, added = waiting, {}
   for row = 1, rows do
-    local base = at + 5 + row * 5
-    local field, before = ARGV[base], known[8 + row]
+    local base = at + 6 + row * 5
+    local field, before = ARGV[base], known[9 + row]
     if pending >= ${MAX_PENDING} then
       field = ARGV[base + 1]
       before = added[field] or redis.call('HGET', key, field)
@@ -138,8 +184,12 @@ for i = 3, #KEYS do
     set[#set + 1] = value
   end
   if pending ~= waiting then put('q', nil, pending) end
-  redis.call('HSET', key, unpack(set))
-  at = at + 10 + rows * 5
+  if row ~= false then
+    if row then put('e', known[9], children(known[9], ARGV[at])) end
+    if not known[1] then redis.call('ZADD', KEYS[2], 0, name) end
+    redis.call('HSET', key, unpack(set))
+  end
+  at = at + 11 + rows * 5
 end
 return 1
 `;
