@@ -91,12 +91,17 @@ const WAITING_STATES: ReadonlySet<HostState> = new Set(['candidate', 'eligible']
 function nextByRule(record: HostRecord, { rules, policy }: LifecycleSettings): Step {
   if (isDecided(record)) return undefined;
   const rule = dispositionOf(record, rules);
-  if (rule?.action === 'ignore')
-    return record.state === 'ignored' ? undefined : ['ignored', `rule: ${formatRule(rule)}`];
-  if (record.state === 'ignored') return record.reason.startsWith('rule: ') ? ['candidate', 'rule-gone'] : undefined;
-  if (rule === undefined) return closesWithItsRule(record) ? ['retired', 'rule-gone'] : undefined;
+  if (rule === undefined) return nextWithoutRule(record);
+  const reason = `rule: ${formatRule(rule)}`;
+  if (rule.action === 'ignore') return record.state === 'ignored' ? undefined : ['ignored', reason];
+  if (record.state === 'ignored') return nextWithoutRule(record);
   const isWaiting = WAITING_STATES.has(record.state) || (isWildcard(record) && record.state === 'retired');
-  return isWaiting && policy !== 'frozen' ? ['approved', `rule: ${formatRule(rule)}`] : undefined;
+  return isWaiting && policy !== 'frozen' ? ['approved', reason] : undefined;
+}
+
+function nextWithoutRule(record: HostRecord): Step {
+  if (record.state === 'ignored') return record.reason.startsWith('rule: ') ? ['candidate', 'rule-gone'] : undefined;
+  return closesWithItsRule(record) ? ['retired', 'rule-gone'] : undefined;
 }
 
 /** Whether a person's last word on the host is to approve or to ignore it. */
