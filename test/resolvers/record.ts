@@ -1,4 +1,3 @@
-import { Resolver } from 'node:dns/promises';
 import { DnstapView, formatAddress, MessageType, Receiver } from 'dnstap-ts';
 import { startClusterDns } from '../support/cluster-dns.js';
 import { runCommand } from '../support/command.js';
@@ -25,7 +24,9 @@ export interface Recording {
 /** How the cluster's DNS is set up. */
 export interface DnsSetting {
   /** Put behind the program's name; empty for kubeadm's setting. */
-  readonly suffix: '' | '-autopath' | '-coredns-1.11';
+  readonly suffix: '' | '-autopath' | '-coredns-1.11' | '-metadata';
+  /** A host that nothing else looks up: when its look-up has arrived, everything before it has. */
+  readonly lastHost: string;
   /** An endpoint that CoreDNS sends everything to as well. */
   readonly alsoTo?: string;
 }
@@ -42,13 +43,16 @@ export interface ResolverCluster {
   objects(): Promise<string>;
 }
 
+/** Of the pods that only make the last look-up. */
+export const LAST_NAMESPACE = 'last';
+
 interface Client {
   readonly pod: ClientPod;
   readonly workload: string;
   readonly names: readonly NameToLookUp[];
 }
 
-const NAMESPACES = ['shop', 'bank', 'wild'] as const;
+const NAMESPACES = ['shop', 'bank', 'wild', LAST_NAMESPACE] as const;
 
 /** Services that clients look up: one with an address, one without, and one that is another name for a host outside. */
 const SERVICES = [
@@ -72,22 +76,31 @@ export async function startResolverCluster(): Promise<ResolverCluster> {
       await startDns(setting, { server, network, upstream: internet.address, tap: tap.address });
       const names = programs.map(({ name }) => `${name}${setting.suffix}`);
       const clients = await createClients(names, server, network);
+      const last = await createLastPod(setting, server, network);
       const done = await Promise.all(
         programs.map(async (program, index) => ({
           name: names[index] ?? '',
           ...(await runProgramInPods(program, clients[index] ?? [])),
         })),
       );
-      await tap.waitForEverything(network.dnsAddress);
+      await last.lookUp(setting.lastHost);
+      await waitUntil(() => tap.framesOf([last.podIp]).length > 0, { what: setting.lastHost });
       const coredns = (await runCommand(await partPath(partOf(setting)), ['-version'])).stdout.split('\n')[0] ?? '';
       return done.map(({ name, ...truth }) => ({
         name,
         frames: tap.framesOf(truth.pods.map(({ podIp }) => podIp)),
-        truth: { ...truth, coredns: `${coredns}${setting.suffix === '-autopath' ? ' with autopath' : ''}` },
+        truth: { ...truth, coredns: `${coredns}${WITH[setting.suffix]}` },
       }));
     },
   };
 }
+
+const WITH = {
+  '': '',
+  '-autopath': ' with autopath',
+  '-coredns-1.11': '',
+  '-metadata': ' with the namespace and pod in `extra`',
+} as const;
 
 function partOf({ suffix }: DnsSetting): 'coredns' | 'coredns-1.11' {
   return suffix === '-coredns-1.11' ? 'coredns-1.11' : 'coredns';
@@ -101,7 +114,9 @@ interface DnsSurroundings {
 }
 
 async function startDns(setting: DnsSetting, { server, network, upstream, tap }: DnsSurroundings): Promise<void> {
-  const isAutopath = setting.suffix === '-autopath';
+  const { suffix, alsoTo } = setting;
+  const dnstapOptions =
+    suffix === '-metadata' ? ['extra "{/kubernetes/client-namespace} {/kubernetes/client-pod-name}"'] : [];
   await startClusterDns({
     part: partOf(setting),
     apiServer: server,
@@ -109,10 +124,12 @@ async function startDns(setting: DnsSetting, { server, network, upstream, tap }:
     host: network.dnsAddress,
     port: 53,
     dnstap: `unix://${tap}`,
-    pods: isAutopath ? 'verified' : 'insecure',
+    dnstapOptions,
+    pods: suffix === '-autopath' || suffix === '-metadata' ? 'verified' : 'insecure',
     extraLines: [
-      ...(setting.alsoTo === undefined ? [] : [`dnstap ${setting.alsoTo} full`]),
-      ...(isAutopath ? ['autopath @kubernetes'] : []),
+      ...(alsoTo === undefined ? [] : [`dnstap ${alsoTo} full`]),
+      ...(suffix === '-autopath' ? ['autopath @kubernetes'] : []),
+      ...(suffix === '-metadata' ? ['metadata'] : []),
     ],
   });
 }
@@ -153,6 +170,13 @@ async function createClients(
   );
   await createRunningPods(server, pods);
   return clients;
+}
+
+/** The pod of the last look-up. */
+async function createLastPod({ suffix }: DnsSetting, server: KubeApiserver, network: PodNetwork): Promise<ClientPod> {
+  const pod = await network.createPod({ namespace: LAST_NAMESPACE, name: `last${suffix}` });
+  await createRunningPods(server, [{ namespace: pod.namespace, name: pod.name, podIp: pod.podIp }]);
+  return pod;
 }
 
 async function createNetworkPods(name: string, network: PodNetwork): Promise<readonly Client[]> {
@@ -199,12 +223,8 @@ async function lookUpAll(program: ResolverProgram, { pod, workload, names }: Cli
 
 interface Tap {
   readonly address: string;
-  /** Waits until CoreDNS has sent what happened before now. */
-  waitForEverything(dnsAddress: string): Promise<void>;
   framesOf(clients: readonly string[]): readonly Buffer[];
 }
-
-const LAST_NAME = 'end-of-recording.example.com';
 
 async function startTap(): Promise<Tap> {
   const address = createTemporaryDirectory().file('tap.sock');
@@ -224,12 +244,6 @@ async function startTap(): Promise<Tap> {
   await receiver.listen();
   return {
     address,
-    waitForEverything: async (dnsAddress) => {
-      const resolver = new Resolver();
-      resolver.setServers([dnsAddress]);
-      await resolver.resolve4(LAST_NAME).catch(() => undefined); // there is no such name
-      await waitUntil(() => frames.some(({ bytes }) => bytes.includes('end-of-recording')), { what: LAST_NAME });
-    },
     framesOf: (clients) => frames.filter(({ client }) => clients.includes(client)).map(({ bytes }) => bytes),
   };
 }

@@ -38,11 +38,12 @@ interface Host {
 }
 
 /** Replays a capture (it may be gzipped) through the program. @returns `NAMESPACE KIND/NAME HOST` of all that it learnt */
-export async function replayCapture(capture: string, objects: string): Promise<readonly string[]> {
+export async function replayCapture(capture: string, objects?: string): Promise<readonly string[]> {
   const directory = createTemporaryDirectory();
   const store = `embedded://${directory.file('store')}`;
   const where = ['--store', store, '--output', directory.file('output')];
-  await runProgram('run', '--once', '--read', capture, '--objects', objects, ...where);
+  const known = objects === undefined ? [] : ['--objects', objects];
+  await runProgram('run', '--once', '--read', capture, ...known, ...where);
   return hostsIn(store);
 }
 
