@@ -9,6 +9,8 @@ import { parseRule, type HostRule } from './host/host-rule.js';
 import type { HostStore } from './host/host-store.js';
 import type { RedisConnectionOptions } from './host/redis-connection.js';
 import { Collector } from './intake/dnstap/collector.js';
+import { parsePort } from './istio/decide-ports.js';
+import type { PortSpec } from './istio/service-entry.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
@@ -63,9 +65,6 @@ export interface RoleOptions {
 
 /** How long the last observations may take to be recorded at the end. Kubernetes kills after 30 s. */
 const CLOSE_TIMEOUT_MS = 10_000;
-
-/** A share of deletions above which something is more likely wrong with the evidence than with the hosts. */
-const MAX_DELETION_SHARE = 0.2;
 
 /** The collector: dnstap in, observations into the store, until the signal aborts. */
 export async function collect(
@@ -163,7 +162,7 @@ async function once<T>(
     running.push(target);
     await target.ready(signal);
     const { sink, index } = target;
-    const settings = reconcileSettings(configuration, target);
+    const settings = reconcileSettings(configuration, { graceMs: target.graceMs, once: true });
     return await work({ store, sink, index, settings, nowMs: Date.now(), signal }, target);
   } finally {
     await closeAll(running);
@@ -353,7 +352,7 @@ async function runReconciler(
   const { store, target, telemetry, once, signal, lastMs } = options;
   const log = telemetry.log.child({ component: 'reconciler' });
   const { sink, index } = target;
-  const settings = reconcileSettings(configuration, target);
+  const settings = reconcileSettings(configuration, { graceMs: target.graceMs, once });
   const input: Omit<ReconcileInput, 'nowMs' | 'signal'> = { store, sink, index, settings };
   telemetry.health.register('pods', () =>
     target.graceMs() === Infinity ? 'the API server does not answer' : undefined,
@@ -468,10 +467,17 @@ function readConfiguredRules(lines: readonly string[]): readonly HostRule[] {
   return parsed.flatMap(({ rule }) => ('problem' in rule ? [] : [rule]));
 }
 
+function readPort(text: string): PortSpec {
+  const port = parsePort(text);
+  if (port !== undefined) return port;
+  const allowed = 'NUMBER/PROTOCOL, the number from 1 to 65535';
+  throw new ConfigurationError([{ setting: 'istio.ports', value: text, allowed, from: 'the settings' }]);
+}
+
 /** The part of the settings that decides what is written. */
 export function reconcileSettings(
-  { istio, host, reconcile: limits }: Configuration,
-  target: Pick<Target, 'graceMs'>,
+  { istio, host, observation, reconcile: limits }: Configuration,
+  { graceMs, once = false }: Pick<Target, 'graceMs'> & { readonly once?: boolean },
 ): ReconcileSettings {
   return {
     owner: istio.owner,
@@ -479,15 +485,24 @@ export function reconcileSettings(
     defaultNamespace: istio.defaultNamespace,
     apiVersion: 'networking.istio.io/v1',
     lifecycle: beliefSettings(host),
+    mode: istio.mode,
+    centralNamespace: istio.centralNamespace,
+    ports: istio.ports.map(readPort),
     policy: {
       owner: istio.owner,
       maxChanges: limits.maxChanges,
       maxDeletions: limits.maxDeletions,
-      maxDeletionShare: MAX_DELETION_SHARE,
+      maxDeletionShare: limits.maxDeletionShare,
+      deletionsConfirmed: limits.confirmDeletions,
+      deleteAfterMs: limits.deleteAfterSeconds * 1000,
+      deleteAfterPlans: once ? 1 : limits.deleteAfterRuns, // one run remembers none before it
+      maxEntries: limits.maxEntries,
+      maxEntriesPerNamespace: limits.maxEntriesPerNamespace,
+      clusterDomain: observation.clusterDomain,
     },
     onDeleted: limits.onDeleted,
     get graceMs() {
-      return target.graceMs(); // asked at each run
+      return graceMs(); // asked at each run
     },
   };
 }

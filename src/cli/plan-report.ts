@@ -4,19 +4,40 @@ import { describeChanges, type EntryChange } from '../reconciler/entry-change.js
 const SIGNS = { create: '+', update: '~', delete: '-' } as const;
 
 /** A plan as people read it: what would change, what would not and why, and the sum. */
-export function formatPlan({ plan, refused }: Pick<ReconcilePreview, 'plan' | 'refused'>): string {
+export function formatPlan({ plan, refused, withheld }: Omit<ReconcilePreview, 'review'>): string {
   const changes = describeChanges(plan);
   const lines = changes.flatMap(formatChange);
-  for (const { namespace, name, host, reason, because } of plan.skipped) {
+  for (const { namespace, name, host, reason, because, missingPorts } of plan.skipped) {
     const facts = because.length === 0 ? '' : ` (${because.join(', ')})`;
-    lines.push(`! ${namespace}/${name}  ${host}  not written: ${reason}${facts}`);
+    const missing = missingPorts.length === 0 ? '' : `; it lacks ${missingPorts.join(', ')}`;
+    lines.push(`! ${namespace}/${name}  ${host}  not written: ${reason}${facts}${missing}`);
+  }
+  for (const { entry, notImportedIn = [] } of plan.create) {
+    const { namespace, name } = entry.metadata;
+    if (notImportedIn.length > 0)
+      lines.push(`! ${namespace}/${name}  no Sidecar imports it in ${notImportedIn.join(', ')}`);
+  }
+  for (const { hostname, ports } of withheld) {
+    const texts = ports.map(({ number, protocol, reason }) => `${number}/${protocol} (${reason})`);
+    lines.push(`! ${hostname}  ports not declared: ${texts.join(', ')}`);
   }
   for (const { namespace, hostname, code } of refused) lines.push(`! ${namespace}  ${hostname}  cannot be: ${code}`);
   if (plan.delete.length > 0) lines.push('', 'A deletion closes the open connections of its host.');
+  if (plan.budget.length > 0) lines.push('', ...plan.budget.map(formatBudget));
   const { create, update, delete: remove, keep, skipped } = plan;
   const counts = `${create.length} to create, ${update.length} to update, ${remove.length} to delete, `;
   const rest = `${keep.length} as they should be, ${skipped.length + refused.length} not written.`;
   return `${[...lines, ...(lines.length > 0 ? [''] : []), `Plan: ${counts}${rest}`].join('\n')}\n`;
+}
+
+const BYTES_PER_KILOBYTE = 1000;
+
+type Budget = ReconcilePreview['plan']['budget'][number];
+
+function formatBudget({ namespace, pushes, addedClusters, removedClusters, addedBytes }: Budget): string {
+  const proxies = namespace === '*' ? 'every proxy of the mesh' : `each proxy in ${namespace}`;
+  const memory = `about ${addedBytes / BYTES_PER_KILOBYTE} kB`;
+  return `Cost for ${proxies}: ${pushes} pushes at the most, ${addedClusters} clusters more (${memory}), ${removedClusters} less.`;
 }
 
 function formatChange({ kind, namespace, name, host, reason, fields }: EntryChange): readonly string[] {
@@ -59,7 +80,7 @@ function textOf(value: unknown): string {
 }
 
 /** A plan for programs. */
-export function planToJson({ plan, refused }: Pick<ReconcilePreview, 'plan' | 'refused'>): string {
+export function planToJson({ plan, refused, withheld }: Omit<ReconcilePreview, 'review'>): string {
   const changes = describeChanges(plan).map(({ before: _before, after: _after, ...change }) => change);
   const keep = plan.keep.map(({ reason, current: { metadata, spec } }) => ({
     namespace: metadata.namespace,
@@ -67,5 +88,6 @@ export function planToJson({ plan, refused }: Pick<ReconcilePreview, 'plan' | 'r
     host: spec.hosts[0],
     reason,
   }));
-  return `${JSON.stringify({ changes, keep, skipped: plan.skipped, refused }, undefined, 2)}\n`;
+  const { skipped, budget, pendingDeletions } = plan;
+  return `${JSON.stringify({ changes, keep, skipped, refused, withheld, budget, pendingDeletions }, undefined, 2)}\n`;
 }

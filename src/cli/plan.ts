@@ -64,12 +64,10 @@ export function applyCommand(terminal: Terminal, signal: AbortSignal): Command {
   addSettings(command, SECTIONS);
   return command.action(async (options: { format: string }) => {
     const configuration = readSettings(command);
-    const { plan, refused, result } = await apply(configuration, { ...outputOf(terminal), signal });
+    const { result, ...planned } = await apply(configuration, { ...outputOf(terminal), signal });
     const isYaml = configuration.output.target === 'stdout'; // it is the output, and nothing else may be
     const report = isYaml ? terminal.stderr : terminal.stdout;
-    report.write(
-      options.format === 'json' ? `${JSON.stringify(result, undefined, 2)}\n` : formatPlan({ plan, refused }),
-    );
+    report.write(options.format === 'json' ? `${JSON.stringify(result, undefined, 2)}\n` : formatPlan(planned));
     const { failures } = result;
     for (const { namespace, name, code, message } of failures) {
       terminal.stderr.write(`istio-discovery: ${namespace}/${name} was not written: ${code}: ${message}\n`);

@@ -19,6 +19,7 @@ const meta = (fields: SettingMeta): SettingMeta & Record<string, unknown> => ({ 
 
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/; // RFC 1123 label
+const PORT = /^[1-9]\d{0,4}\/(?:TLS|HTTPS|HTTP|HTTP2|GRPC)$/i;
 const DNSTAP_ENDPOINT = /^(?:unix:\/\/)?\/.+$|^tcp:\/\/.+:\d{1,5}$/;
 /** Roughly: the store itself reads the rest and says what is wrong. */
 const STORE_URL = /^(?:embedded:\/\/\/?.+|rediss?(?:\+cluster)?:\/\/.+|rediss?\+sentinel:\/\/.+\/.+)$/;
@@ -300,6 +301,37 @@ const istio = z.strictObject({
     .min(1)
     .default(['.'])
     .meta(meta({ description: 'exportTo of each ServiceEntry', argument: 'NAMESPACE', allowed: '., * or namespaces' })),
+  mode: z
+    .enum(['namespace', 'central', 'classic'])
+    .default('namespace')
+    .meta(
+      meta({
+        description:
+          'where ServiceEntries go: into each namespace that uses the host; into a central one, exported by name to those (or to all, with exportTo *); or, as in 2019, into `default` for everybody, with 443/HTTPS and 80/HTTP',
+        argument: 'MODE',
+      }),
+    ),
+  centralNamespace: z
+    .string()
+    .regex(NAMESPACE)
+    .default('istio-system')
+    .meta(
+      meta({
+        description: 'namespace of the mode central; the Sidecars of the clients have to import it',
+        argument: 'NAMESPACE',
+      }),
+    ),
+  ports: z
+    .array(z.string().regex(PORT))
+    .min(1)
+    .default(['80/HTTP', '443/TLS'])
+    .meta(
+      meta({
+        description: 'ports of a host of which nothing else is known; repeatable',
+        argument: 'PORT',
+        allowed: 'NUMBER/PROTOCOL with TLS, HTTPS, HTTP, HTTP2 or GRPC',
+      }),
+    ),
 });
 
 const reconcile = z.strictObject({
@@ -322,6 +354,50 @@ const reconcile = z.strictObject({
     .default(10)
     .meta(
       meta({ description: 'most ServiceEntries deleted in one run: a deletion closes connections', argument: 'N' }),
+    ),
+  maxDeletionShare: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.2)
+    .meta(
+      meta({
+        description: 'share of our ServiceEntries above which no deletion takes place unless confirmed',
+        argument: 'SHARE',
+      }),
+    ),
+  confirmDeletions: z
+    .boolean()
+    .default(false)
+    .meta(meta({ description: 'a person has looked at the deletions: they may be more than the share' })),
+  deleteAfterSeconds: z
+    .int()
+    .min(0)
+    .max(31_536_000)
+    .default(300)
+    .meta(meta({ description: 'how long a deletion has to have been called for', argument: 'SECONDS' })),
+  deleteAfterRuns: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(3)
+    .meta(meta({ description: 'how many runs in a row have to have called for it (one with --once)', argument: 'N' })),
+  maxEntries: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(50_000)
+    .meta(meta({ description: 'most ServiceEntries of this installation', argument: 'N' })),
+  maxEntriesPerNamespace: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(2000)
+    .meta(
+      meta({
+        description: 'most of them in one namespace: each of their ports costs every proxy there about 30 kB',
+        argument: 'N',
+      }),
     ),
   maxWritesPerSecond: z
     .int()

@@ -1,4 +1,5 @@
-import type { Hostname } from '../dns/hostname.js';
+import { parseHostname, type Hostname } from '../dns/hostname.js';
+import { isSharedParent } from '../host/registrable-domain.js';
 import { IstioError } from './istio-error.js';
 import { portName, serviceEntryName } from './names.js';
 import { ownerLabels } from './ownership.js';
@@ -6,21 +7,26 @@ import { isReservedPort } from './reserved-ports.js';
 import {
   DEFAULT_PORTS,
   PORT_PROTOCOLS,
-  type PortProtocol,
+  type PortSpec,
   type ServiceEntry,
   type ServiceEntryApiVersion,
   type ServiceEntryPort,
 } from './service-entry.js';
+import { addressKindOf } from './validation/address-rules.js';
+import { isHttp, isTls } from './validation/protocols.js';
 
 export interface ServiceEntryRequest {
-  readonly hostname: Hostname;
+  /** Exact, or `*.` and a domain: every name below it. */
+  readonly hostname: Hostname | `*.${string}`;
   readonly namespace: string;
   /** Installation that owns the entry; see {@link ownerLabels}. */
   readonly owner: string;
   /** @defaultValue `["."]`, the own namespace only */
   readonly exportTo?: readonly string[];
   /** @defaultValue 80/HTTP and 443/TLS */
-  readonly ports?: readonly { readonly number: number; readonly protocol: PortProtocol }[];
+  readonly ports?: readonly PortSpec[];
+  /** Ranges behind a TCP port, wider than one address: a proxy answers DNS with single ones. */
+  readonly addresses?: readonly string[];
   /** @defaultValue networking.istio.io/v1 */
   readonly apiVersion?: ServiceEntryApiVersion;
 }
@@ -29,19 +35,23 @@ const MAX_PORTS = 256; // maxItems of spec.ports in Istio's CRD
 const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/; // RFC 1123 label
 
 /**
- * Builds the ServiceEntry that declares a host without changing what its traffic does: with resolution NONE and no
+ * Builds the ServiceEntry that declares a host without changing what its traffic does: with resolution NONE and no single
  * addresses a proxy keeps the address that the client dialled, asks no DNS and answers none, and TLS and HTTP ports are
  * matched by SNI and Host header only.
  *
  * Equal input gives an equal object; nothing in it is volatile.
  *
- * @throws IstioError ISTIO_ERR_NAMESPACE, ISTIO_ERR_OWNER, ISTIO_ERR_EXPORT_TO, ISTIO_ERR_PORTS, ISTIO_ERR_RESERVED_PORT
+ * @throws IstioError ISTIO_ERR_NAMESPACE, ISTIO_ERR_OWNER, ISTIO_ERR_EXPORT_TO, ISTIO_ERR_HOST, ISTIO_ERR_ADDRESSES,
+ *   ISTIO_ERR_PORTS, ISTIO_ERR_RESERVED_PORT
  */
 export function buildServiceEntry(request: ServiceEntryRequest): ServiceEntry {
   const { hostname, namespace, owner } = request;
+  checkHost(hostname);
   if (!NAMESPACE.test(namespace)) {
     throw new IstioError('ISTIO_ERR_NAMESPACE', `namespace ${JSON.stringify(namespace)} is no RFC 1123 label`);
   }
+  const ports = buildPorts(request.ports ?? DEFAULT_PORTS);
+  const addresses = buildAddresses(request.addresses ?? [], { hostname, ports });
   return {
     apiVersion: request.apiVersion ?? 'networking.istio.io/v1',
     kind: 'ServiceEntry',
@@ -52,12 +62,38 @@ export function buildServiceEntry(request: ServiceEntryRequest): ServiceEntry {
     },
     spec: {
       hosts: [hostname],
+      ...(addresses.length > 0 && { addresses }),
       exportTo: buildExportTo(request.exportTo ?? ['.'], namespace),
       location: 'MESH_EXTERNAL',
       resolution: 'NONE',
-      ports: buildPorts(request.ports ?? DEFAULT_PORTS),
+      ports,
     },
   };
+}
+
+function checkHost(host: string): void {
+  const isWildcard = host.startsWith('*.');
+  const name = isWildcard ? host.slice(2) : host;
+  // Also an exact host, although its type has been checked before: it may come out of a store that others can write to.
+  if (parseHostname(name) !== name || (isWildcard && isSharedParent(name))) {
+    throw new IstioError('ISTIO_ERR_HOST', `${JSON.stringify(host)} is no hostname, or covers names of other parties`);
+  }
+}
+
+function buildAddresses(
+  addresses: readonly string[],
+  { hostname, ports }: { readonly hostname: string; readonly ports: readonly ServiceEntryPort[] },
+): readonly string[] {
+  const hasTcp = ports.some(({ protocol }) => protocol === 'TCP');
+  const single = addresses.find((address) => addressKindOf(address) !== 'range');
+  const fail = (problem: string): never => {
+    throw new IstioError('ISTIO_ERR_ADDRESSES', problem);
+  };
+  if (single !== undefined) fail(`address ${JSON.stringify(single)} is no range of addresses`);
+  if (hasTcp && addresses.length === 0) fail('a TCP port without addresses is open to every address');
+  if (hasTcp && hostname.startsWith('*')) fail('a TCP port knows no names, so it cannot have a wildcard');
+  if (!hasTcp && addresses.length > 0) fail('addresses are for TCP ports only');
+  return [...new Set(addresses)].sort();
 }
 
 function buildExportTo(exportTo: readonly string[], ownNamespace: string): readonly string[] {
@@ -73,7 +109,7 @@ function buildExportTo(exportTo: readonly string[], ownNamespace: string): reado
   return [...new Set(own)].sort();
 }
 
-function buildPorts(ports: Required<ServiceEntryRequest>['ports']): readonly ServiceEntryPort[] {
+function buildPorts(ports: readonly PortSpec[]): readonly ServiceEntryPort[] {
   if (ports.length === 0 || ports.length > MAX_PORTS) {
     throw new IstioError('ISTIO_ERR_PORTS', `${ports.length} ports, expected 1 to ${MAX_PORTS}`);
   }
@@ -83,8 +119,7 @@ function buildPorts(ports: Required<ServiceEntryRequest>['ports']): readonly Ser
   return ports.map(buildPort).sort((a, b) => a.number - b.number);
 }
 
-function buildPort(port: { readonly number: number; readonly protocol: PortProtocol }): ServiceEntryPort {
-  const { number, protocol } = port;
+function buildPort({ number, protocol }: PortSpec): ServiceEntryPort {
   if (!Number.isInteger(number) || number < 1 || number > 65_535) {
     throw new IstioError('ISTIO_ERR_PORTS', `port ${number} is not within 1 to 65535`);
   }
@@ -94,5 +129,9 @@ function buildPort(port: { readonly number: number; readonly protocol: PortProto
   if (!PORT_PROTOCOLS.includes(protocol)) {
     throw new IstioError('ISTIO_ERR_PORTS', `protocol ${protocol} is none of ${PORT_PROTOCOLS.join(', ')}`);
   }
-  return { name: portName(port), number, protocol };
+  // The host would not be matched: its traffic would be blocked as soon as egress is closed.
+  if ((number === 443 && isHttp(protocol)) || (number === 80 && isTls(protocol))) {
+    throw new IstioError('ISTIO_ERR_PORTS', `port ${number} cannot speak ${protocol}`);
+  }
+  return { name: portName({ number, protocol }), number, protocol };
 }

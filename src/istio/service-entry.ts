@@ -61,14 +61,22 @@ export interface ServiceEntry {
   readonly spec: ServiceEntrySpec;
 }
 
+/** A port by what it is; its name follows from that. */
+export interface PortSpec {
+  readonly number: number;
+  readonly protocol: PortProtocol;
+}
+
 /** The default ports: what a browser, an SDK or a package manager connects to. */
-export const DEFAULT_PORTS: readonly { readonly number: number; readonly protocol: PortProtocol }[] = [
+export const DEFAULT_PORTS: readonly PortSpec[] = [
   { number: 80, protocol: 'HTTP' },
   { number: 443, protocol: 'TLS' },
 ];
 
-/** Protocols that an entry of ours may declare. TCP is not among them: without a CIDR it opens the port to any address. */
-export const PORT_PROTOCOLS = ['TLS', 'HTTP', 'HTTP2', 'GRPC'] as const;
+/** Protocols by which a proxy tells hosts apart: by SNI or by the Host header. To a proxy HTTPS is another word for TLS. */
+export const NAMED_PROTOCOLS = ['TLS', 'HTTPS', 'HTTP', 'HTTP2', 'GRPC'] as const;
+/** Protocols that an entry of ours may declare. TCP needs ranges of addresses, else it opens the port to any address. */
+export const PORT_PROTOCOLS = [...NAMED_PROTOCOLS, 'TCP'] as const;
 export type PortProtocol = (typeof PORT_PROTOCOLS)[number];
 
 /**

@@ -76,7 +76,8 @@ export class ReconcileLoop {
   async #runOnce(signal: AbortSignal): Promise<void> {
     const { input, now, log } = this.#options;
     try {
-      const status = await reconcileOnce({ ...input, nowMs: now(), signal });
+      const pendingDeletions = this.#status?.plan.pendingDeletions ?? [];
+      const status = await reconcileOnce({ ...input, pendingDeletions, nowMs: now(), signal });
       this.#report(status);
     } catch (err) {
       if (signal.aborted) return;

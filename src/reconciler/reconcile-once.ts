@@ -1,11 +1,10 @@
 import type { BeliefSettings } from '../host/believe.js';
 import type { HostRecord, HostState } from '../host/host-record.js';
 import type { HostStore, HostTransition } from '../host/host-store.js';
-import type { ServiceEntry } from '../istio/service-entry.js';
 import { planServiceEntries } from '../plan/plan-service-entries.js';
-import type { PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
+import type { AccountedPlan, PendingDeletion, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
-import { desiredEntries, isUnwanted, type EntrySettings, type RefusedEntry } from './desired-entries.js';
+import { wantedEntries, type EntrySettings, type RefusedEntry, type WithheldPorts } from './desired-entries.js';
 import { reviewHosts, type HostReview } from './review-hosts.js';
 import type { ServiceEntrySink, SinkFailure, SinkResult, SinkState } from './sink.js';
 
@@ -25,6 +24,8 @@ export interface ReconcileInput {
   readonly settings: ReconcileSettings;
   readonly nowMs: number;
   readonly signal: AbortSignal;
+  /** Deletions that the run before left waiting. @defaultValue none */
+  readonly pendingDeletions?: readonly PendingDeletion[];
 }
 
 /** What a run did and what it left. */
@@ -35,7 +36,9 @@ export interface ReconcileStatus {
   readonly waiting: number;
   /** Entries that cannot be. */
   readonly refused: readonly RefusedEntry[];
-  readonly plan: ServiceEntryPlan;
+  /** Ports that are known and not declared. */
+  readonly withheld: readonly WithheldPorts[];
+  readonly plan: AccountedPlan;
   readonly result: SinkResult;
 }
 
@@ -43,7 +46,8 @@ export interface ReconcileStatus {
 export interface ReconcilePreview {
   readonly review: HostReview;
   readonly refused: readonly RefusedEntry[];
-  readonly plan: ServiceEntryPlan;
+  readonly withheld: readonly WithheldPorts[];
+  readonly plan: AccountedPlan;
 }
 
 /**
@@ -61,11 +65,12 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const ignored = ignoredHosts(review.records, state, input);
   await store.transition(ignored);
   const records = withStates(review.records, ignored);
-  const { refused, plan } = planHosts(input, { records }, state);
+  const planned = planHosts(input, { records }, state);
+  const { plan } = planned;
   const result = await sink.apply(plan, signal);
   const { waiting } = review;
   await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
-  return { atMs: nowMs, hosts: countStates(records), waiting, refused, plan, result };
+  return { atMs: nowMs, hosts: countStates(records), waiting, ...planned, result };
 }
 
 async function storeReview(store: HostStore, review: HostReview): Promise<void> {
@@ -87,22 +92,23 @@ export async function previewReconcile(input: ReconcileInput): Promise<Reconcile
 }
 
 function planHosts(
-  { settings, nowMs }: ReconcileInput,
+  { settings, nowMs, pendingDeletions = [] }: ReconcileInput,
   { records }: Pick<HostReview, 'records'>,
   state: SinkState,
-): Pick<ReconcilePreview, 'plan' | 'refused'> {
+): Omit<ReconcilePreview, 'review'> {
   const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
-  const { desired, unwanted, refused } = collectHosts(records, { ...settings, apiVersion });
+  const { refused, withheld, ...wanted } = wantedEntries(records, { ...settings, apiVersion });
+  const isObserving = settings.lifecycle.policy === 'observe';
   const plan = planServiceEntries({
     current: entries,
-    desired: settings.lifecycle.policy === 'observe' ? [] : desired,
-    unwanted: settings.lifecycle.policy === 'observe' ? [] : unwanted,
+    ...(isObserving ? { desired: [] } : wanted),
     ...(namespaces && { namespaces }),
     ...(mesh && { mesh }),
+    pendingDeletions,
     nowMs,
     policy: settings.policy,
   });
-  return { plan, refused };
+  return { plan, refused, withheld };
 }
 
 /** Hosts of which somebody deleted an entry, where that is taken as a wish; not when the whole namespace goes. */
@@ -134,25 +140,6 @@ function withStates(records: readonly HostRecord[], steps: readonly HostTransiti
   return records.map((record) => ({ ...record, state: states.get(record.hostname) ?? record.state }));
 }
 
-interface Hosts {
-  readonly desired: readonly ServiceEntry[];
-  readonly unwanted: readonly string[];
-  readonly refused: readonly RefusedEntry[];
-}
-
-function collectHosts(records: readonly HostRecord[], settings: EntrySettings): Hosts {
-  const desired: ServiceEntry[] = [];
-  const unwanted: string[] = [];
-  const refused: RefusedEntry[] = [];
-  for (const record of records) {
-    const wanted = desiredEntries(record, settings);
-    desired.push(...wanted.entries);
-    refused.push(...wanted.refused);
-    if (isUnwanted(record)) unwanted.push(record.hostname);
-  }
-  return { desired, unwanted, refused };
-}
-
 /** Attributions and transitions handed to the store at a time. */
 const MAX_CALL_ITEMS = 500;
 
@@ -169,9 +156,10 @@ function appliedHosts(
   { created, updated, failures }: SinkResult,
   nowMs: number,
 ): readonly HostTransition[] {
-  const there = new Set(
-    [...created, ...updated, ...plan.keep.map(({ current }) => current)].flatMap(({ spec }) => spec.hosts),
-  );
+  const there = new Set([
+    ...[...created, ...updated, ...plan.keep.map(({ current }) => current)].flatMap(({ spec }) => spec.hosts),
+    ...plan.skipped.filter(({ reason }) => reason === 'covered-by-own-entry').map(({ host }) => host),
+  ]);
   const failed = new Set(failures.map(({ host }: SinkFailure) => host));
   return records
     .filter(({ hostname, state }) => state === 'approved' && there.has(hostname) && !failed.has(hostname))

@@ -3,11 +3,17 @@ import { parse } from 'yaml';
 import { buildServiceEntry, type ServiceEntryRequest } from '../../src/istio/build-service-entry.js';
 import { formatServiceEntry } from '../../src/istio/format-yaml.js';
 import { IstioError } from '../../src/istio/istio-error.js';
-import { PORT_PROTOCOLS } from '../../src/istio/service-entry.js';
+import { ownerLabels } from '../../src/istio/ownership.js';
+import { isReservedPort } from '../../src/istio/reserved-ports.js';
+import { NAMED_PROTOCOLS, type PortSpec, type ServiceEntry } from '../../src/istio/service-entry.js';
 import { validateServiceEntry } from '../../src/istio/validation/validate-service-entry.js';
+import type { Hostname } from '../../src/dns/hostname.js';
+import { analyze } from '../support/istioctl.js';
 import { hostname } from './hostname.js';
 
 const request = { hostname: hostname('api.example.com'), namespace: 'shop', owner: 'main' };
+
+const tcp: Pick<ServiceEntryRequest, 'ports'> = { ports: [{ number: 5432, protocol: 'TCP' }] };
 
 function codeOf(change: Partial<ServiceEntryRequest>): string | undefined {
   try {
@@ -77,7 +83,7 @@ describe('buildServiceEntry', () => {
       },
       'ISTIO_ERR_PORTS',
     ],
-    ['a protocol that opens the port to any address', { ports: [{ number: 443, protocol: 'TCP' }] }, 'ISTIO_ERR_PORTS'],
+    ['a protocol that there is not', { ports: [{ number: 443, protocol: 'KAFKA' }] }, 'ISTIO_ERR_PORTS'],
     ['an empty exportTo', { exportTo: [] }, 'ISTIO_ERR_EXPORT_TO'],
     ['* with others', { exportTo: ['*', 'shop'] }, 'ISTIO_ERR_EXPORT_TO'],
     ['no namespace in exportTo', { exportTo: ['Shop'] }, 'ISTIO_ERR_EXPORT_TO'],
@@ -88,21 +94,147 @@ describe('buildServiceEntry', () => {
     expect(codeOf(change as Partial<ServiceEntryRequest>)).toBe(code);
   });
 
-  it('builds nothing that the validation has anything to say about', () => {
-    const ports = fc.uniqueArray(
-      fc.record({
-        number: fc.integer({ min: 1, max: 65_535 }).filter((n) => n < 15_000 || n > 15_090),
-        protocol: fc.constantFrom(...PORT_PROTOCOLS),
-      }),
-      { minLength: 1, maxLength: 20, selector: (port) => port.number },
-    );
+  it.each<[string, Partial<ServiceEntryRequest>, string]>([
+    ['a host in upper case', { hostname: 'API.example.com' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['a host with a trailing dot', { hostname: 'api.example.com.' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['an address as host', { hostname: '192.0.2.1' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['an underscore in a host', { hostname: '_a.example.com' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['a single label as host', { hostname: 'redis' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['a wildcard of everything', { hostname: '*' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['a partial wildcard', { hostname: '*api.example.com' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['a wildcard within a name', { hostname: 'a.*.example.com' as Hostname }, 'ISTIO_ERR_HOST'],
+    ['a wildcard over a top-level domain', { hostname: '*.com' }, 'ISTIO_ERR_HOST'],
+    ['a wildcard over a public suffix', { hostname: '*.co.uk' }, 'ISTIO_ERR_HOST'],
+    ['a wildcard over a suffix of the private section', { hostname: '*.github.io' }, 'ISTIO_ERR_HOST'],
+    ['a wildcard over a platform', { hostname: '*.amazonaws.com' }, 'ISTIO_ERR_HOST'],
+    ['HTTP on 443', { ports: [{ number: 443, protocol: 'HTTP' }] }, 'ISTIO_ERR_PORTS'],
+    ['TLS on 80', { ports: [{ number: 80, protocol: 'TLS' }] }, 'ISTIO_ERR_PORTS'],
+    ['TCP without addresses', { ports: [{ number: 5432, protocol: 'TCP' }] }, 'ISTIO_ERR_ADDRESSES'],
+    ['TCP with one address', { ...tcp, addresses: ['192.0.2.1'] }, 'ISTIO_ERR_ADDRESSES'],
+    ['TCP with a /32', { ...tcp, addresses: ['192.0.2.1/32'] }, 'ISTIO_ERR_ADDRESSES'],
+    ['TCP with a /128', { ...tcp, addresses: ['2001:db8::1/128'] }, 'ISTIO_ERR_ADDRESSES'],
+    ['TCP with what is no address', { ...tcp, addresses: ['example.com/24'] }, 'ISTIO_ERR_ADDRESSES'],
+    ['TCP for a wildcard', { ...tcp, hostname: '*.example.com', addresses: ['192.0.2.0/24'] }, 'ISTIO_ERR_ADDRESSES'],
+    ['addresses without TCP', { addresses: ['192.0.2.0/24'] }, 'ISTIO_ERR_ADDRESSES'],
+  ])('refuses %s', (_what, change, code) => {
+    expect(codeOf(change)).toBe(code);
+  });
+
+  it('declares a wildcard under a name of its own', () => {
+    const { metadata, spec } = buildServiceEntry({ ...request, hostname: '*.example.com' });
+    expect([metadata.name, spec.hosts]).toEqual(['learned.wildcard.example.com', ['*.example.com']]);
+  });
+
+  it('declares TCP for ranges of addresses, sorted and each once', () => {
+    const addresses = ['198.51.100.0/24', '192.0.2.0/24', '198.51.100.0/24'];
+    const entry = buildServiceEntry({ ...request, ...tcp, addresses });
+    expect(entry.spec.addresses).toEqual(['192.0.2.0/24', '198.51.100.0/24']);
+    expect(validateServiceEntry(entry)).toEqual([]);
+    expect(parse(formatServiceEntry(entry))).toEqual(entry);
+  });
+});
+
+describe('every entry that is built', () => {
+  const isUsable = (number: number): boolean => (number < 15_000 || number > 15_090) && number !== 80 && number !== 443;
+  const port = fc.oneof(
+    fc.constantFrom<PortSpec>({ number: 443, protocol: 'TLS' }, { number: 443, protocol: 'HTTPS' }),
+    fc.constantFrom<PortSpec>({ number: 80, protocol: 'HTTP' }, { number: 80, protocol: 'GRPC' }),
+    fc.record({
+      number: fc.integer({ min: 1, max: 65_535 }).filter(isUsable),
+      protocol: fc.constantFrom(...NAMED_PROTOCOLS),
+    }),
+  );
+  const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/);
+  const zone = fc.tuple(label, label).map(([a, b]) => `${a}.${b}.example.com`);
+  const anyRequest: fc.Arbitrary<ServiceEntryRequest> = fc.record({
+    hostname: fc.oneof(
+      zone,
+      zone.map((name): `*.${string}` => `*.${name}`),
+    ) as fc.Arbitrary<Hostname>,
+    namespace: label,
+    owner: fc.constantFrom('main', 'other'),
+    ports: fc.uniqueArray(port, { minLength: 1, maxLength: 20, selector: ({ number }) => number }),
+    exportTo: fc.oneof(fc.constantFrom(['.'], ['*']), fc.array(label, { minLength: 1, maxLength: 5 })),
+  });
+  const always = (holds: (entry: ServiceEntry, given: ServiceEntryRequest) => void): void => {
     fc.assert(
-      fc.property(ports, fc.constantFrom(['.'], ['*'], ['a', 'b']), (somePorts, exportTo) => {
-        const entry = buildServiceEntry({ ...request, ports: somePorts, exportTo });
-        expect(validateServiceEntry(entry)).toEqual([]);
-        expect(parse(formatServiceEntry(entry))).toEqual(entry);
-      }),
+      fc.property(anyRequest, (given) => holds(buildServiceEntry(given), given)),
+      { numRuns: 300 },
     );
+  };
+
+  it('has one host in lower case, without a trailing dot, a star only as its whole first label', () => {
+    always(({ spec: { hosts } }) => {
+      expect(hosts).toHaveLength(1);
+      expect(hosts[0]).toMatch(/^(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+$/);
+      expect(hosts[0]?.length).toBeLessThanOrEqual(253);
+    });
+  });
+
+  it('has resolution NONE, no endpoints, no selector and no single address', () => {
+    always(({ spec }) => {
+      expect([spec.resolution, spec.endpoints, spec.workloadSelector, spec.addresses]).toEqual([
+        'NONE',
+        undefined,
+        undefined,
+        undefined,
+      ]);
+    });
+  });
+
+  it('says the protocol of each port, one by which hosts are told apart', () => {
+    always(({ spec: { ports = [] } }) => {
+      expect(ports.filter(({ protocol }) => !NAMED_PROTOCOLS.some((name) => name === protocol))).toEqual([]);
+    });
+  });
+
+  it('has ports with unique numbers and names, named by protocol and number, sorted by number', () => {
+    always(({ spec: { ports = [] } }) => {
+      const numbers = ports.map(({ number }) => number);
+      expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+      expect(ports.map(({ name }) => name)).toEqual(
+        ports.map(({ number, protocol }) => `${protocol?.toLowerCase()}-${number}`),
+      );
+    });
+  });
+
+  it('is exported to its own namespace, to everybody, or to a sorted list that names none twice', () => {
+    always(({ metadata, spec: { exportTo = [] } }) => {
+      expect(exportTo).toEqual([...new Set(exportTo)].sort());
+      expect(exportTo.length).toBeGreaterThan(0);
+      expect(exportTo).not.toContain(metadata.namespace);
+      if (exportTo.includes('*')) expect(exportTo).toEqual(['*']);
+    });
+  });
+
+  it('carries no annotation, and labels that depend on the owner alone', () => {
+    always(({ metadata }, { owner }) => {
+      expect(Object.keys(metadata).sort()).toEqual(['labels', 'name', 'namespace']);
+      expect(metadata.labels).toEqual(ownerLabels(owner));
+    });
+  });
+
+  it('is the same, byte for byte, for the same request, in whatever order its lists come', () => {
+    always((entry, given) => {
+      const turned = { ...given, ports: given.ports?.toReversed() ?? [], exportTo: given.exportTo?.toReversed() ?? [] };
+      expect(JSON.stringify(buildServiceEntry(turned))).toBe(JSON.stringify(entry));
+    });
+  });
+
+  it('has nothing that the validation, its YAML or the proxy would object to', () => {
+    always((entry) => {
+      expect(validateServiceEntry(entry)).toEqual([]);
+      expect(parse(formatServiceEntry(entry))).toEqual(entry);
+      expect(entry.spec.ports?.filter(({ number }) => isReservedPort(number))).toEqual([]);
+    });
+  });
+
+  it('has nothing that istioctl objects to', async () => {
+    const entries = fc.sample(anyRequest, 300).map((given, index) =>
+      // A name and a namespace each: here one entry is judged, not what is between them.
+      buildServiceEntry({ ...given, namespace: `shop-${index}`, exportTo: ['.'] }),
+    );
+    expect(await analyze(entries)).toEqual([]);
   });
 });
 

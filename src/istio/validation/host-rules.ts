@@ -1,4 +1,4 @@
-import { isSharedZone } from '../wildcard.js';
+import { isSharedParent } from '../../host/registrable-domain.js';
 import { isDomain, isWildcardDomain } from './domain-syntax.js';
 import type { Report } from './finding.js';
 import { isHttp, isTls } from './protocols.js';
@@ -38,8 +38,8 @@ function checkWildcard({ value: host, path }: Placed<string>, spec: SpecView, re
     const code = spec.resolution === 'DYNAMIC_DNS' ? 'dynamic-dns-partial-wildcard' : 'host-partial-wildcard';
     return report(code, path, `${host} makes Envoy reject the whole listener of a TLS port`);
   }
-  const zone = host.slice(2);
-  if (isSharedZone(zone)) report('host-public-suffix', path, `anybody can have a name below ${zone}`);
+  const zone = host.slice(2).replace(/\.$/, '').toLowerCase();
+  if (isSharedParent(zone)) report('host-public-suffix', path, `anybody can have a name below ${zone}`);
 }
 
 /** Without endpoints a proxy resolves the host itself, so it has to be a plain name. */
