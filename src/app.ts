@@ -1,6 +1,7 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIPv6 } from 'node:net';
+import { hostname } from 'node:os';
 import { HttpServer } from './api/http-server.js';
 import { ConfigurationError, defaultStateDirectory, processEnvironment } from './config/load.js';
 import type { Configuration } from './config/schema.js';
@@ -14,6 +15,7 @@ import type { PortSpec } from './istio/service-entry.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
+import { SourceWatch } from './intake/source-watch.js';
 import { replay } from './intake/replay/replay.js';
 import {
   createObservationTable,
@@ -226,13 +228,16 @@ async function startCollector(configuration: Configuration, store: HostStore, te
     now: Date.now,
   });
   const log = telemetry.log.child({ component: 'collector' });
-  const recorder = new Recorder({ table, store, source: randomUUID(), now: Date.now, log });
+  const source = randomUUID();
+  const watch = new SourceWatch({ store, source, name: hostname(), fromMs: Date.now(), log });
+  const recorder = new Recorder({ table, store, source, now: Date.now, log, watch });
   const collector = new Collector({
     endpoints: dnstap.endpoints,
     intake: createFrameIntake(table),
     maxConnections: dnstap.maxConnections,
     maxFrameBytes: dnstap.maxFrameBytes,
     socketMode: Number.parseInt(dnstap.socketMode, 8),
+    onConnections: (connections, wasCut) => watch.noteConnections(connections, { atMs: Date.now(), wasCut }),
     log,
   });
   await collector.listen();

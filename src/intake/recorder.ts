@@ -4,6 +4,7 @@ import type { HostStore, RecordBatch } from '../host/host-store.js';
 import type { Observation } from '../observation/observation.js';
 import type { ObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
+import type { SourceWatch } from './source-watch.js';
 
 export interface RecorderOptions {
   readonly table: ObservationTable;
@@ -13,6 +14,8 @@ export interface RecorderOptions {
   /** The clock of what is taken in: this machine's, or a capture's. */
   readonly now: () => number;
   readonly log: Logger;
+  /** Is told how far the recording has come. */
+  readonly watch?: Pick<SourceWatch, 'report'>;
 }
 
 export interface RecorderStatistics {
@@ -39,12 +42,15 @@ export class Recorder {
   readonly #options: RecorderOptions;
   readonly #unsent: RecordBatch[] = [];
   #sequence = 0;
+  #takenAtMs: number;
+  #wasAway = false;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #statistics: RecorderStatistics = { batches: 0, observations: 0, failures: 0, fault: undefined };
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#takenAtMs = options.now();
   }
 
   /** Flushes every `intervalMs` from now on. */
@@ -69,7 +75,7 @@ export class Recorder {
    */
   async flush(options: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#running?.catch(() => undefined); // its caller has the error
-    this.#running = this.#send(options);
+    this.#running = this.#sendAndTell(options);
     try {
       await this.#running;
     } finally {
@@ -109,6 +115,14 @@ export class Recorder {
     }
   }
 
+  async #sendAndTell(options: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
+    await this.#send(options);
+    const { lost } = this.#options.table.statistics();
+    const progress = { untilMs: this.#takenAtMs, lost, wasAway: this.#wasAway, isLast: options.final };
+    this.#wasAway = false;
+    await this.#options.watch?.report(progress);
+  }
+
   async #send({ final, signal }: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
     if (this.#unsent.length === 0) this.#take(final);
     while (this.#unsent.length > 0) {
@@ -125,7 +139,8 @@ export class Recorder {
   }
 
   #take(final: boolean): void {
-    const { observations: drained, rejections } = this.#options.table.drain({ final, nowMs: this.#options.now() });
+    this.#takenAtMs = this.#options.now();
+    const { observations: drained, rejections } = this.#options.table.drain({ final, nowMs: this.#takenAtMs });
     const observations = sortedByHost(drained);
     for (
       let from = 0;
@@ -170,6 +185,7 @@ export class Recorder {
   #noteFailure(err: unknown): void {
     const before = this.#statistics;
     if (before.fault === undefined) this.#options.log.warn({ err }, 'store is away; observations merge in memory');
+    this.#wasAway = true;
     const fault = err instanceof Error ? err.message : String(err);
     this.#statistics = { ...before, failures: before.failures + 1, fault };
   }

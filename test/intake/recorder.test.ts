@@ -1,27 +1,13 @@
-import { BlockList } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { Recorder } from '../../src/intake/recorder.js';
-import { createObservationTable, type ObservationTable } from '../../src/observation/observation-table.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { responseView } from '../support/dns-response.js';
 import { startRedis } from '../support/redis.js';
 import { waitUntil } from '../support/wait-until.js';
+import { newTable, NOON_MS } from './table.js';
 
-const NOON_MS = Date.UTC(2026, 0, 1, 12);
 const log = createLogger({ level: 'error', format: 'json', stream: new PassThrough(), now: Date.now });
-
-const newTable = (): ObservationTable =>
-  createObservationTable({
-    clusterDomain: 'cluster.local',
-    internalZones: [],
-    searchDomains: [],
-    clusterNetworks: new BlockList(),
-    maxPairs: 1024,
-    seed: 1,
-    origin: 'dnstap',
-    now: () => NOON_MS,
-  });
 
 it('keeps what comes in while Redis is away, merged, and records it exactly once when Redis is back', async () => {
   const redis = await startRedis();

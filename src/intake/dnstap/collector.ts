@@ -1,4 +1,4 @@
-import { Receiver } from 'dnstap-ts';
+import { Receiver, type ReceiverConnection } from 'dnstap-ts';
 import type { Logger } from '../../telemetry/logger.js';
 import type { FrameIntake } from '../frame-intake.js';
 
@@ -9,6 +9,8 @@ export interface CollectorOptions {
   readonly maxConnections: number;
   readonly maxFrameBytes: number;
   readonly socketMode: number;
+  /** Told how many DNS servers are connected, when that changes; `wasCut`: one went without saying so. */
+  readonly onConnections?: (connections: number, wasCut: boolean) => void;
   readonly log: Logger;
 }
 
@@ -16,9 +18,13 @@ export interface CollectorOptions {
 export class Collector {
   readonly #receivers: readonly Receiver[];
   readonly #log: Logger;
+  readonly #onConnections: CollectorOptions['onConnections'];
+  /** Those whose handshake is done. */
+  readonly #connected = new Set<ReceiverConnection>();
 
   constructor(options: CollectorOptions) {
     this.#log = options.log;
+    this.#onConnections = options.onConnections;
     this.#receivers = options.endpoints.map(
       (endpoint) =>
         new Receiver({
@@ -41,8 +47,16 @@ export class Collector {
       receiver.on('error', (err: Error) =>
         this.#log.warn({ err, endpoint: receiver.endpoint }, 'dnstap connection failed'),
       );
-      receiver.on('handshake', () => this.#log.info({ endpoint: receiver.endpoint }, 'dnstap connected'));
-      receiver.on('close', () => this.#log.info({ endpoint: receiver.endpoint }, 'dnstap disconnected'));
+      receiver.on('handshake', (connection: ReceiverConnection) => {
+        this.#log.info({ endpoint: receiver.endpoint }, 'dnstap connected');
+        this.#connected.add(connection);
+        this.#onConnections?.(this.#connected.size, false);
+      });
+      receiver.on('close', (connection: ReceiverConnection) => {
+        this.#log.info({ endpoint: receiver.endpoint }, 'dnstap disconnected');
+        if (!this.#connected.delete(connection)) return;
+        this.#onConnections?.(this.#connected.size, connection.error !== undefined);
+      });
       await receiver.listen();
       this.#log.info({ endpoint: receiver.endpoint }, 'listening for dnstap');
     }

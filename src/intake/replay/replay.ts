@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { basename } from 'node:path';
 import { Readable } from 'node:stream';
 import { readFrameStreamFile } from 'dnstap-ts';
 import type { HostStore } from '../../host/host-store.js';
@@ -7,6 +8,7 @@ import {
   createObservationTable,
   type ObservationTable,
   type ObservationTableOptions,
+  type ObservationTableStatistics,
 } from '../../observation/observation-table.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { createFrameIntake } from '../frame-intake.js';
@@ -62,7 +64,19 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
     ...signal,
   });
   await recorder.flush({ final: true, ...signal });
+  await reportCapture(options, `replay:${digest.toString('hex')}`, table.statistics());
   return { frames, lastMs: captureNow(), truncatedBytes };
+}
+
+/** That somebody watched while the capture was made. */
+async function reportCapture(
+  { store, file }: ReplayOptions,
+  source: string,
+  { firstMs, lastMs, lost }: ObservationTableStatistics,
+): Promise<void> {
+  if (firstMs > lastMs) return; // nothing in it has a time
+  const report = { source, name: basename(file), fromMs: firstMs, untilMs: lastMs, connections: 0, lost };
+  await store.reportSource({ ...report, kind: 'replay' });
 }
 
 /** The file's bytes, no faster than the store takes what they teach. */
