@@ -1,6 +1,7 @@
-import type { HostPort, HostRecord } from '../host/host-record.js';
+import type { HostRecord } from '../host/host-record.js';
+import { firstRule, type HostRule } from '../host/host-rule.js';
 import { buildServiceEntry, type ServiceEntryRequest } from '../istio/build-service-entry.js';
-import { decidePorts, type WithheldPort } from '../istio/decide-ports.js';
+import { decidePorts, type PortEvidence, type WithheldPort } from '../istio/decide-ports.js';
 import { IstioError } from '../istio/istio-error.js';
 import {
   DEFAULT_PORTS,
@@ -32,6 +33,8 @@ export interface EntrySettings {
   readonly centralNamespace?: string;
   /** Ports of a host of which nothing else is known. @defaultValue 80/HTTP and 443/TLS */
   readonly ports?: readonly PortSpec[];
+  /** Those about ports and namespaces count here. @defaultValue none */
+  readonly rules?: readonly HostRule[];
 }
 
 const WANTED_STATES: ReadonlySet<string> = new Set(['approved', 'applied', 'stale']);
@@ -63,14 +66,14 @@ export interface DesiredEntries {
 
 /**
  * The entries that a host should have, for each namespace from which a workload used it, and for the default namespace if
- * a client was seen that is no known pod. Evidence that still waits for the API server to know the pod asks for nothing
- * yet. An entry that cannot be costs that entry, not the run.
+ * a client was seen that is no known pod, or for those of a rule. Evidence that still waits for the API server to know the
+ * pod asks for nothing yet. An entry that cannot be costs that entry, not the run.
  */
 export function desiredEntries(record: HostRecord, settings: EntrySettings): DesiredEntries {
   const { hostname } = record;
   const users = usersOf(record, settings);
   if (!WANTED_STATES.has(record.state) || users.length === 0) return { entries: [], refused: [], withheld: [] };
-  const { ports, withheld } = decidePorts(record.ports.map(toEvidence), defaultPorts(settings));
+  const { ports, withheld } = decidePorts(portEvidence(record, settings), defaultPorts(settings));
   const common = { hostname, owner: settings.owner, apiVersion: settings.apiVersion, ports };
   const entries: ServiceEntry[] = [];
   const refused: RefusedEntry[] = [];
@@ -88,12 +91,22 @@ export function desiredEntries(record: HostRecord, settings: EntrySettings): Des
 /** What comes from outside; every other refusal is one of a setting and concerns all entries. */
 const OF_THE_HOST: ReadonlySet<string> = new Set(['ISTIO_ERR_NAMESPACE', 'ISTIO_ERR_HOST', 'ISTIO_ERR_PORTS']);
 
-/** Namespaces that use the host, sorted. */
-function usersOf({ workloads }: HostRecord, { defaultNamespace }: EntrySettings): readonly string[] {
-  const namespaces = workloads.map(({ workload, attribution }) =>
+/** Namespaces that use the host, or those of a rule; sorted. */
+function usersOf(
+  { hostname, workloads }: HostRecord,
+  { defaultNamespace, rules = [] }: EntrySettings,
+): readonly string[] {
+  const rule = firstRule(rules, hostname, ['namespace']);
+  const users = workloads.map(({ workload, attribution }) =>
     attribution === 'exact' ? workload.namespace : defaultNamespace,
   );
-  return [...new Set(namespaces)].sort();
+  return [...new Set(rule?.action === 'namespace' ? rule.namespaces : users)].sort();
+}
+
+function portEvidence({ hostname, ports }: HostRecord, { rules = [] }: EntrySettings): readonly PortEvidence[] {
+  const rule = firstRule(rules, hostname, ['port']);
+  const [evidence, isOrdered] = rule?.action === 'port' ? [rule.ports, true] : [ports, false];
+  return evidence.map(({ number, protocol }) => ({ number, protocol, isOrdered }));
 }
 
 interface Place {
@@ -110,10 +123,6 @@ function placesOf(users: readonly string[], settings: EntrySettings): readonly P
 
 function defaultPorts({ mode, ports = DEFAULT_PORTS }: EntrySettings): readonly PortSpec[] {
   return mode === 'classic' ? CLASSIC_PORTS : ports;
-}
-
-function toEvidence({ number, protocol, reason }: HostPort): Parameters<typeof decidePorts>[0][number] {
-  return { number, protocol, isOrdered: reason.startsWith('rule:') || reason.startsWith('person:') };
 }
 
 /** What a plan is asked for, of all hosts. */

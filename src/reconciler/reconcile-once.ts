@@ -65,7 +65,7 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const ignored = ignoredHosts(review.records, state, input);
   await store.transition(ignored);
   const records = withStates(review.records, ignored);
-  const planned = planHosts(input, { records }, state);
+  const planned = planHosts(input, { ...review, records }, state);
   const { plan } = planned;
   const result = await sink.apply(plan, signal);
   const { waiting } = review;
@@ -93,11 +93,11 @@ export async function previewReconcile(input: ReconcileInput): Promise<Reconcile
 
 function planHosts(
   { settings, nowMs, pendingDeletions = [] }: ReconcileInput,
-  { records }: Pick<HostReview, 'records'>,
+  { records, rules }: Pick<HostReview, 'records' | 'rules'>,
   state: SinkState,
 ): Omit<ReconcilePreview, 'review'> {
   const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
-  const { refused, withheld, ...wanted } = wantedEntries(records, { ...settings, apiVersion });
+  const { refused, withheld, ...wanted } = wantedEntries(records, { ...settings, apiVersion, rules });
   const isObserving = settings.lifecycle.policy === 'observe';
   const plan = planServiceEntries({
     current: entries,

@@ -2,6 +2,7 @@ import { believe, type Beliefs, type BeliefSettings } from '../host/believe.js';
 import { watchedTime } from '../host/blind-window.js';
 import { mergeUsage } from '../host/host-core.js';
 import type { HostRecord, PendingEvidence, WorkloadEvidence } from '../host/host-record.js';
+import type { HostRule } from '../host/host-rule.js';
 import type { EvidenceAttribution, HostStore } from '../host/host-store.js';
 import { attributeEvidence } from '../workload/attribute-evidence.js';
 import type { PodIndex } from '../workload/pod-index.js';
@@ -18,6 +19,8 @@ export interface ReviewInput {
 /** What there is to be believed now, and what has to be stored for that. */
 export interface HostReview extends Beliefs {
   readonly attributions: readonly EvidenceAttribution[];
+  /** Of the store, then of the settings: the first that is about a host counts. */
+  readonly rules: readonly HostRule[];
   /** Pieces of evidence that wait for the API server to know their client. */
   readonly waiting: number;
 }
@@ -39,7 +42,7 @@ export async function reviewHosts(input: ReviewInput): Promise<HostReview> {
   }
   const watched = watchedTime(await store.sources(), await store.blindWindows());
   const rules = [...(await store.rules()).rules, ...lifecycle.rules];
-  return { ...believe(records, { ...lifecycle, rules }, { nowMs, watched }), attributions, waiting };
+  return { ...believe(records, { ...lifecycle, rules }, { nowMs, watched }), attributions, rules, waiting };
 }
 
 function attributePending(

@@ -1,4 +1,5 @@
 import type { HostPort, HostRecord, WorkloadEvidence } from '../../src/host/host-record.js';
+import { readRules } from '../../src/host/host-rule.js';
 import { wantedEntries, type EntrySettings } from '../../src/reconciler/desired-entries.js';
 import { hostname } from '../istio/hostname.js';
 
@@ -8,6 +9,10 @@ const settings: EntrySettings = {
   defaultNamespace: 'default',
   apiVersion: 'networking.istio.io/v1',
 };
+
+function rules(...lines: string[]): Pick<EntrySettings, 'rules'> {
+  return { rules: readRules({ version: 1, rules: lines }).rules };
+}
 
 const usage = { firstSeenMs: 1000, lastSeenMs: 2000, lookups: 3 };
 
@@ -88,10 +93,15 @@ describe('wantedEntries', () => {
     const ports: readonly HostPort[] = [{ number: 8443, protocol: 'TLS', reason: 'https-record' }];
     const seen = record('a.example.com', [usedFrom('shop')], { ports });
     expect(places([seen], { ports: [{ number: 443, protocol: 'TLS' }] })).toEqual(['shop . 443/TLS 8443/TLS']);
-    const ordered = record('a.example.com', [usedFrom('shop')], {
-      ports: [...ports, { number: 50_051, protocol: 'GRPC', reason: 'rule: port a.example.com 50051/GRPC' }],
-    });
-    expect(places([ordered])).toEqual(['shop . 50051/GRPC']);
+    expect(places([seen], rules('port a.example.com 50051/GRPC'))).toEqual(['shop . 50051/GRPC']);
+  });
+
+  it('goes where a rule says, whoever uses the host, and also before its clients are known', () => {
+    const told = rules('namespace domain:example.com web,api');
+    expect(places([used], told)).toEqual(['api . 80/HTTP 443/TLS', 'web . 80/HTTP 443/TLS']);
+    expect(places([record('b.example.com', [])], told)).toHaveLength(2);
+    expect(places([record('b.example.com', [])])).toEqual([]);
+    expect(places([record('example.net', [usedFrom('shop')])], told)).toEqual(['shop . 80/HTTP 443/TLS']);
   });
 
   it('says which ports it does not declare, and why', () => {
@@ -112,11 +122,11 @@ describe('wantedEntries', () => {
     ['a wildcard over a public suffix', record('*.co.uk', [usedFrom('shop')]), 'ISTIO_ERR_HOST'],
     [
       'a host whose ordered ports all have to be withheld',
-      record('a.example.com', [usedFrom('shop')], { ports: [{ number: 15_001, protocol: 'TLS', reason: 'rule: x' }] }),
+      record('b.example.com', [usedFrom('shop')]),
       'ISTIO_ERR_PORTS',
     ],
   ])('refuses %s without stopping at it', (_what, bad, code) => {
-    const { desired, refused } = wantedEntries([bad, used], settings);
+    const { desired, refused } = wantedEntries([bad, used], { ...settings, ...rules('port b.example.com 15001/TLS') });
     expect([desired.length, refused.map((refusal) => refusal.code)]).toEqual([2, [code]]);
   });
 
