@@ -171,13 +171,33 @@ async function once<T>(
   }
 }
 
+const EMBEDDED = 'embedded://';
+
+function storeUrl({ store }: Configuration): string {
+  return store.url?.reveal() ?? `${EMBEDDED}${defaultStateDirectory(processEnvironment())}`;
+}
+
+/** What a command does with the store; an embedded one also while another process has it open. */
+export async function withStore<T>(configuration: Configuration, work: (store: HostStore) => Promise<T>): Promise<T> {
+  const url = storeUrl(configuration);
+  const { useEmbeddedStore } = await import('./host/embedded-store.js');
+  const store = await (url.startsWith(EMBEDDED)
+    ? useEmbeddedStore(url.slice(EMBEDDED.length), configuration.store)
+    : openStore(configuration));
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
 /** Opens the store that the settings name; the embedded one in the user's state directory by default. */
-export async function openStore(configuration: Configuration, log?: Logger): Promise<HostStore> {
-  const url = configuration.store.url?.reveal() ?? `embedded://${defaultStateDirectory(processEnvironment())}`;
+async function openStore(configuration: Configuration, log?: Logger): Promise<HostStore> {
+  const url = storeUrl(configuration);
   // Loaded on demand: no role needs both, and the collector's memory counts on every DNS pod.
-  if (url.startsWith('embedded://')) {
+  if (url.startsWith(EMBEDDED)) {
     const { openEmbeddedStore } = await import('./host/embedded-store.js');
-    return openEmbeddedStore(url.slice('embedded://'.length), configuration.store);
+    return openEmbeddedStore(url.slice(EMBEDDED.length), configuration.store);
   }
   const { openRedisStore } = await import('./host/redis-store.js');
   let wasConnected: boolean | undefined;

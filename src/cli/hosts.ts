@@ -1,37 +1,46 @@
-import { Command, Option } from 'commander';
-import { openStore } from '../app.js';
-import type { HostStore } from '../host/host-store.js';
+import { Command } from 'commander';
+import { withStore } from '../app.js';
 import { viewHost, type HostView } from '../host/host-view.js';
+import type { HostRecord } from '../host/host-record.js';
+import { addFilterOptions, matchesFilter, type HostFilter } from './host-filter.js';
 import { addSettings, readSettings } from './options.js';
+import { formatListing, outputOption, writePieces, type OutputFormat } from './output.js';
+import { formatRejections, HOST_LISTING } from './report.js';
 import type { Terminal } from './terminal.js';
-import { formatHosts, formatRejections } from './report.js';
+
+const EXAMPLES = `
+PATTERN is a name in which * stands for any characters, also dots.
+
+Examples:
+  istio-discovery hosts
+  istio-discovery hosts '*.example.com' --namespace shop --state eligible
+  istio-discovery hosts --unseen-for 30d -o name`;
+
+type HostsOptions = Omit<HostFilter, 'patterns'> & { readonly format: OutputFormat };
 
 export function hostsCommand(terminal: Terminal): Command {
   const command = new Command('hosts')
     .description('Print the hosts that were learnt.')
-    .addOption(new Option('-o, --format <format>', 'how').choices(['table', 'json']).default('table'));
+    .argument('[PATTERN...]', 'only hosts with such a name')
+    .addOption(outputOption())
+    .addHelpText('after', EXAMPLES);
+  addFilterOptions(command);
   addSettings(command, ['store', 'log']);
-  command.option('-n, --namespace <NAMESPACE>', 'only hosts that were used from this namespace');
-  return command.action(async ({ format, namespace }: { format: string; namespace?: string }) => {
-    const store = await openStore(readSettings(command));
-    try {
-      const hosts = await listHosts(store, namespace);
-      const text = format === 'json' ? `${JSON.stringify(hosts, undefined, 2)}\n` : formatHosts(hosts);
-      terminal.stdout.write(text);
-      if (format === 'table') terminal.stdout.write(`\n${formatRejections(await store.rejections())}`);
-    } finally {
-      await store.close();
-    }
+  return command.action(async (patterns: readonly string[], { format, ...options }: HostsOptions) => {
+    const filter = { ...options, patterns };
+    await withStore(readSettings(command), async (store) => {
+      const hosts = viewHosts(store.list(), matchesFilter(filter, Date.now()));
+      await writePieces(formatListing(hosts, format, HOST_LISTING), terminal.stdout);
+      if (format !== 'table' || patterns.length > 0) return;
+      terminal.stdout.write(`\n${formatRejections(await store.rejections())}`);
+    });
   });
 }
 
-/** Every host of the store, or those that a namespace uses, in order of the name. */
-export async function listHosts(store: HostStore, namespace?: string): Promise<readonly HostView[]> {
-  const hosts: HostView[] = [];
-  for await (const record of store.list()) {
-    const host = viewHost(record);
-    const isUsed = namespace === undefined || host.workloads.some((workload) => workload.namespace === namespace);
-    if (isUsed) hosts.push(host);
-  }
-  return hosts;
+/** Hosts as they are printed, in order of the name. */
+export async function* viewHosts(
+  records: AsyncIterable<HostRecord>,
+  matches: (record: HostRecord) => boolean = () => true,
+): AsyncGenerator<HostView> {
+  for await (const record of records) if (matches(record)) yield viewHost(record);
 }

@@ -1,14 +1,15 @@
 import type { HostView, WorkloadView } from '../host/host-view.js';
 import { REJECTIONS, type RejectionCount } from '../observation/rejection.js';
+import type { Listing } from './output.js';
 import { formatTable } from './table.js';
 
 const SHOWN_WORKLOADS = 2;
 const MAX_EXAMPLE_CHARACTERS = 60;
 
 /** The learnt hosts as a table for people. */
-export function formatHosts(hosts: readonly HostView[]): string {
-  if (hosts.length === 0) return 'No hosts yet.\n';
-  const rows = hosts.map((host) => [
+export const HOST_LISTING: Listing<HostView> = {
+  header: ['HOST', 'USED BY', 'FIRST SEEN', 'LAST SEEN', 'LOOKUPS', 'STATE', 'WHY'],
+  toRow: (host) => [
     host.hostname,
     usersOf(host.workloads),
     shortTime(host.firstSeen),
@@ -16,9 +17,10 @@ export function formatHosts(hosts: readonly HostView[]): string {
     String(host.lookups),
     host.state,
     host.reason,
-  ]);
-  return formatTable(['HOST', 'USED BY', 'FIRST SEEN', 'LAST SEEN', 'LOOKUPS', 'STATE', 'WHY'], rows);
-}
+  ],
+  nameOf: ({ hostname }) => hostname,
+  empty: 'No hosts yet.\n',
+};
 
 /** What was not learnt, by reason, the most frequent first. */
 export function formatRejections(rejections: readonly RejectionCount[]): string {

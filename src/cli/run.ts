@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { run } from '../app.js';
 import { addSettings, readSettings } from './options.js';
-import { listHosts } from './hosts.js';
+import { viewHosts } from './hosts.js';
+import { formatListing, writePieces } from './output.js';
 import type { Terminal } from './terminal.js';
-import { formatHosts, formatRejections } from './report.js';
+import { formatRejections, HOST_LISTING } from './report.js';
 
 export function runCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('run')
@@ -32,7 +33,7 @@ export function runCommand(terminal: Terminal, signal: AbortSignal): Command {
       logStream: terminal.stderr,
       signal,
       onDone: async (store) => {
-        report.write(formatHosts(await listHosts(store)));
+        await writePieces(formatListing(viewHosts(store.list()), 'table', HOST_LISTING), report);
         report.write(`\n${formatRejections(await store.rejections())}`);
       },
     });

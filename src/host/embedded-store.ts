@@ -48,6 +48,7 @@ import {
 import { HostStoreError } from './host-store-error.js';
 import { groupObservations, type ObservationGroup } from './observation-group.js';
 import { mergeExamples } from './rejection-examples.js';
+import { connectStore, serveStore } from './store-socket.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 /**
@@ -82,7 +83,7 @@ interface StoredRuleText {
 
 /**
  * Opens the embedded store: a LevelDB database in one directory, for one process. An acknowledged batch is on disk and
- * survives `kill -9`.
+ * survives `kill -9`. Other processes of the same user get at it through this one; see `store-socket.ts`.
  *
  * @throws HostStoreError HOST_STORE_LOCKED when another process has it open, HOST_STORE_SCHEMA when it is of another
  * version, HOST_STORE_UNAVAILABLE otherwise.
@@ -104,7 +105,25 @@ export async function openEmbeddedStore(directory: string, limits: StoreLimits =
     );
   }
   await level.put('schema', SCHEMA);
-  return new EmbeddedStore(level, await Admission.open(level, limits));
+  const store = new EmbeddedStore(level, await Admission.open(level, limits));
+  await store.serve(directory);
+  return store;
+}
+
+/**
+ * The embedded store for a command that does not last: itself when nobody has it open, else through the process that has.
+ *
+ * @throws as {@link openEmbeddedStore}
+ */
+export async function useEmbeddedStore(directory: string, limits: StoreLimits = STORE_LIMITS): Promise<HostStore> {
+  try {
+    return await openEmbeddedStore(directory, limits);
+  } catch (err) {
+    if (!(err instanceof HostStoreError) || err.code !== 'HOST_STORE_LOCKED') throw err;
+    const store = connectStore(directory);
+    await store.statistics(); // is there anybody?
+    return store;
+  }
 }
 
 function openError(directory: string, err: unknown): HostStoreError {
@@ -124,6 +143,7 @@ class EmbeddedStore implements HostStore {
   /** Batches that wait for the write that comes next, and that write. */
   readonly #waiting: RecordBatch[] = [];
   #nextRecord: Promise<void> | undefined;
+  #server: Awaited<ReturnType<typeof serveStore>>;
 
   constructor(level: Level, admission: Admission) {
     this.#level = level;
@@ -308,7 +328,13 @@ class EmbeddedStore implements HostStore {
     return (await this.#level.values({ gte: 'reject!', lt: 'reject"' }).all()) as RejectionCount[];
   }
 
+  /** Lets other processes of the user use the store through this one. */
+  async serve(directory: string): Promise<void> {
+    this.#server = await serveStore(this, directory);
+  }
+
   async close(): Promise<void> {
+    await this.#server?.close();
     await this.#last;
     await this.#level.close();
   }

@@ -1,20 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { TestSupportError } from '../support/test-support-error.js';
 import { runProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { outcome } from './outcome.js';
 
 const directory = createTemporaryDirectory();
-
-/** Exit code and what was printed, also of a command that fails. */
-async function outcome(...args: readonly string[]): Promise<{ code: unknown; text: string }> {
-  try {
-    const { stdout, stderr } = await runProgram(...args);
-    return { code: 0, text: stdout + stderr };
-  } catch (err) {
-    if (!(err instanceof TestSupportError)) throw err;
-    return { code: (err.cause as { code?: unknown }).code, text: err.message }; // what execFile gives
-  }
-}
 
 describe('istio-discovery', () => {
   it('prints its version, and help for everything', async () => {
