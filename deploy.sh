@@ -4,15 +4,18 @@ set -eu
 
 release=istio-discovery
 chart=$(cd "$(dirname "$0")" && pwd)/deploy/chart
+record=app.kubernetes.io/component=cluster-dns # label of what is kept of the cluster DNS as it was
 made_here=istio-discovery.io/made-by=deploy.sh # label of a namespace that this script made, and may remove
 
 usage() {
   cat <<'END'
 Usage: ./deploy.sh [OPTION...]
 
-Installs istio-discovery (again: changes what is installed) and prints the line to add to the Corefile of CoreDNS.
-This version does not change CoreDNS: adding the line, and removing it, is left to you.
+Installs istio-discovery (again: changes what is installed), makes CoreDNS send to it, and sees that it does. If CoreDNS
+does not, or if look-ups fail meanwhile, CoreDNS gets back what it had.
 
+  --mode MODE          collector (default): CoreDNS sends to a Service, its pods stay as they are
+                       sidecar: a container is added to each pod of CoreDNS
   --namespace NAME     namespace to install into (default: istio-discovery); made, with Pod Security
                        "restricted", if it is not there
   --context NAME       context of the kubeconfig (default: the current one)
@@ -20,7 +23,7 @@ This version does not change CoreDNS: adding the line, and removing it, is left 
   --image IMAGE        image to run: REPOSITORY[:TAG][@sha256:DIGEST]
   --values FILE        values of the chart; repeatable, the last wins
   --set KEY=VALUE      one value of the chart; repeatable, stronger than --values
-  --timeout DURATION   how long to wait until all pods are ready (default: 5m)
+  --timeout DURATION   how long to wait until all pods are ready (default: 10m)
   --no-wait            do not wait for the pods
   --dry-run            print what would be installed or removed, change nothing
   --yes                do not ask
@@ -86,7 +89,7 @@ check_cluster() {
     fail "the API server of context $context (${server:-no address}) does not answer: $answer"
 }
 
-# exists KIND NAME [OPTION...]: fails the script if the API server cannot tell.
+# exists KIND [NAME] [OPTION...]: fails the script if the API server cannot tell.
 exists() {
   found=$(kube get "$@" --ignore-not-found -o name) || fail "cannot read $1 $2 (see above)"
   [ -n "$found" ]
@@ -197,17 +200,37 @@ install() {
   # The notes of the chart say the same as next_steps, which knows the address.
   [ -n "$no_wait" ] || set -- "$@" --wait --timeout "$timeout"
   install_release "$@" --hide-notes ||
-    fail "helm did not install it (see above); to look at the pods: kubectl$(shown_context) -n $namespace get pods"
+    fail "helm did not install it (see above); to look at the pods: kubectl$(shown_context) -n $namespace get pods; what changing CoreDNS said: kubectl$(shown_context) -n $namespace logs -l app.kubernetes.io/component=installer"
   next_steps
 }
 
+# is_configured: whether a Job of the chart has changed CoreDNS; it leaves a record of what there was.
+is_configured() {
+  exists configmaps -l "$record" -n "$namespace"
+}
+
 next_steps() {
-  address=$(address_of_collector)
-  [ -n "$address" ] || fail "the Service of the collector was not found in namespace $namespace"
   at=$(shown_context)
+  say ''
+  if is_configured; then
+    say 'istio-discovery is installed, and every CoreDNS pod sends to it.'
+  else
+    by_hand
+  fi
   cat <<END
 
-istio-discovery is installed. It learns nothing yet: this version does not change CoreDNS, so that is left to you.
+See:    kubectl$at get serviceentries -A -l app.kubernetes.io/managed-by=istio-discovery
+        kubectl$at -n $namespace exec deployment/istio-discovery-reconciler -- node /app/dist/bundle/main.js hosts
+Remove: ./deploy.sh --uninstall
+END
+}
+
+# by_hand: what is left to do where clusterDns.configure is off.
+by_hand() {
+  address=$(address_of_collector)
+  [ -n "$address" ] || fail "the Service of the collector was not found in namespace $namespace"
+  cat <<END
+istio-discovery is installed. It learns nothing yet: clusterDns.configure is off, so changing CoreDNS is left to you.
 
 1. ${no_wait:+Wait until all pods are ready: kubectl$at -n $namespace get pods
    }Keep what there is: kubectl$at -n kube-system get configmap coredns -o yaml >coredns-before.yaml
@@ -216,16 +239,12 @@ istio-discovery is installed. It learns nothing yet: this version does not chang
 
        dnstap tcp://$address full
 
-   It holds the address itself because CoreDNS cannot look up the names of Services. Needs CoreDNS 1.8.1 or newer; before
-   1.10.1 only one dnstap line in a block works. Do not save a Corefile with a mistake in it: CoreDNS would go on with
-   the old one, but may not read a corrected one until it is restarted.
-   Where CoreDNS is managed (EKS, AKS, RKE2, k3s, OpenShift, ...) its own way of changing the Corefile applies.
+   Do not save a Corefile with a mistake in it: CoreDNS would go on with the old one, but may not read a corrected one
+   until it is restarted. Where CoreDNS is managed (EKS, AKS, RKE2, k3s, OpenShift, ...) its own way applies.
 3. CoreDNS reads it within about two minutes if the Corefile has \`reload\`; without it:
        kubectl$at -n kube-system rollout restart deployment coredns
 
-Check:  kubectl$at -n kube-system logs -l k8s-app=kube-dns --tail=20
-        kubectl$at get serviceentries -A -l app.kubernetes.io/managed-by=istio-discovery
-Undo:   remove the line again, wait until CoreDNS has read that, then ./deploy.sh --uninstall
+Undo it before you remove istio-discovery.
 END
 }
 
@@ -233,6 +252,7 @@ END
 
 # A CoreDNS that sends to an address which nobody has any more waits up to 4 s at each start before it serves DNS.
 check_corefile() {
+  ! is_configured || return 0
   address=$(address_of_collector)
   [ -n "$address" ] || return 0
   corefiles=$(kube -n kube-system get configmaps coredns coredns-custom --ignore-not-found -o 'jsonpath={.items[*].data}') ||
@@ -281,7 +301,7 @@ uninstall() {
   if has_release; then
     # Without --wait nobody waits for the pods to end, and the claim of Redis would hang on its pod.
     if [ -n "$no_wait" ]; then helm_ uninstall "$release"; else helm_ uninstall "$release" --wait --timeout "$timeout"; fi ||
-      fail 'helm did not remove it (see above)'
+      fail "helm did not remove it (see above); what putting CoreDNS back said: kubectl$(shown_context) -n $namespace logs -l app.kubernetes.io/component=installer"
   else
     say "No release $release is installed in namespace $namespace."
   fi
@@ -300,7 +320,7 @@ END
 
 # --- options
 
-namespace=$release context='' image='' timeout=5m no_wait='' dry_run='' yes='' uninstall='' keep_data=''
+namespace=$release context='' image='' timeout=10m no_wait='' dry_run='' yes='' uninstall='' keep_data=''
 
 # Options for Helm are put behind what is still to be read, so that in the end they are all there is.
 left=$#
@@ -313,7 +333,7 @@ while [ "$left" -gt 0 ]; do
       value=${option#*=}
       option=${option%%=*}
       ;;
-    --namespace | --context | --kubeconfig | --image | --values | --set | --timeout)
+    --mode | --namespace | --context | --kubeconfig | --image | --values | --set | --timeout)
       [ "$left" -gt 0 ] || refuse "$option needs a value"
       value=$1
       shift
@@ -322,6 +342,7 @@ while [ "$left" -gt 0 ]; do
     *) value='' ;;
   esac
   case $option in
+    --mode) set -- "$@" --set "mode=$value" ;;
     --namespace) namespace=$value ;;
     --context) context=$value ;;
     --kubeconfig)

@@ -78,8 +78,9 @@ export async function collect(
   const running: Running[] = [];
   try {
     const store = await openStore(configuration, telemetry.log);
-    running.push(store, await startCollector(configuration, store, telemetry));
-    running.push(await startHttp(configuration, telemetry));
+    running.push(store);
+    const collector = await startCollector(configuration, store, telemetry);
+    running.push(collector, await startHttp(configuration, telemetry, collector.connections));
     await aborted(signal);
   } finally {
     await closeAll(running);
@@ -115,14 +116,17 @@ export async function run(
   try {
     const store = await openStore(configuration, telemetry.log);
     running.push(store);
+    let connections: RunningCollector['connections'] | undefined;
     if (!once) {
-      running.push(await startCollector(configuration, store, telemetry));
+      const collector = await startCollector(configuration, store, telemetry);
+      running.push(collector);
+      connections = collector.connections;
       tellCorefileLines(configuration, telemetry.log);
     }
     const lastMs = await replayAll(configuration, store, telemetry.log, signal);
     const target = await openTarget(configuration, { role: 'run', once, log: telemetry.log, stdout });
     running.push(target);
-    if (!once) running.push(await startHttp(configuration, telemetry));
+    if (!once) running.push(await startHttp(configuration, telemetry, connections));
     await runReconciler(configuration, {
       store,
       target,
@@ -239,7 +243,15 @@ function requireEndpoints({ dnstap }: Configuration): void {
   ]);
 }
 
-async function startCollector(configuration: Configuration, store: HostStore, telemetry: Telemetry): Promise<Running> {
+interface RunningCollector extends Running {
+  readonly connections: () => ReturnType<Collector['connections']>;
+}
+
+async function startCollector(
+  configuration: Configuration,
+  store: HostStore,
+  telemetry: Telemetry,
+): Promise<RunningCollector> {
   const { dnstap } = configuration;
   const table = createObservationTable({
     ...observationOptions(configuration, nodeSearchDomains(configuration.observation.clusterDomain)),
@@ -264,6 +276,7 @@ async function startCollector(configuration: Configuration, store: HostStore, te
   recorder.start(configuration.observation.flushMs);
   observeCollector(telemetry.metrics, table, recorder, collector);
   return {
+    connections: () => collector.connections(),
     close: async () => {
       await collector.close();
       await recorder.close(CLOSE_TIMEOUT_MS);
@@ -282,7 +295,7 @@ function tellCorefileLines({ dnstap }: Configuration, log: Logger): void {
 
 function observeCollector(metrics: Metrics, table: ObservationTable, recorder: Recorder, collector: Collector): void {
   const single = (value: number): ReadonlyMap<string, number> => new Map([['', value]]);
-  metrics.gauge('intake_connections', 'dnstap connections', () => collector.connections());
+  metrics.gauge('intake_connections', 'dnstap connections', () => collector.connections().length);
   metrics.counter('observation_responses_total', 'CLIENT_RESPONSE messages', undefined, () =>
     single(table.statistics().responses),
   );
@@ -532,9 +545,19 @@ export function reconcileSettings(
   };
 }
 
-async function startHttp({ http }: Configuration, { log, metrics, health }: Telemetry): Promise<Running> {
+async function startHttp(
+  { http }: Configuration,
+  { log, metrics, health }: Telemetry,
+  connections?: RunningCollector['connections'],
+): Promise<Running> {
   if (http.address === '') return { close: async () => undefined };
-  const server = new HttpServer({ address: http.address, health, metrics, log: log.child({ component: 'http' }) });
+  const server = new HttpServer({
+    address: http.address,
+    health,
+    metrics,
+    log: log.child({ component: 'http' }),
+    ...(connections && { connections }),
+  });
   await server.listen();
   return server;
 }

@@ -10,13 +10,15 @@ export interface HttpServerOptions {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** What `/connections` answers; nothing where there is no receiver. */
+  readonly connections?: () => readonly object[];
 }
 
 const HEADERS_TIMEOUT_MS = 10_000;
 
 /**
  * `/livez` (the process answers), `/readyz` (503 with the components that are not ready, a line each) and `/metrics`
- * (Prometheus text).
+ * (Prometheus text); with a receiver `/connections`, by which an installer sees that each CoreDNS has connected.
  */
 export class HttpServer {
   readonly #options: HttpServerOptions;
@@ -62,6 +64,10 @@ export class HttpServer {
     if (path === '/metrics') {
       const { metrics } = this.#options;
       return send(response, 200, await metrics.text(), metrics.contentType);
+    }
+    const { connections } = this.#options;
+    if (path === '/connections' && connections !== undefined) {
+      return send(response, 200, JSON.stringify(connections()), 'application/json');
     }
     return send(response, 404, 'paths: /livez, /readyz, /metrics\n');
   }

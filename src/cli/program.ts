@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { collectCommand } from './collect.js';
 import { corefileCommand } from './corefile.js';
 import { hostsCommand } from './hosts.js';
+import { installCommand, uninstallCommand } from './install.js';
 import { lintCommand } from './lint.js';
 import { applyCommand, diffCommand, planCommand } from './plan.js';
 import { reconcileCommand } from './reconcile.js';
@@ -27,6 +28,8 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     hostsCommand,
     lintCommand,
     corefileCommand,
+    installCommand,
+    uninstallCommand,
   ]) {
     program.addCommand(command(terminal, signal).copyInheritedSettings(program));
   }

@@ -134,13 +134,36 @@ const config = z.strictObject({
   log: log.unwrap().pick({ level: true }).prefault({}),
 });
 
+const clusterDns = z.strictObject({
+  configure: described(
+    z.boolean().default(true),
+    'Change CoreDNS by a Job after each installation and upgrade, and put it back before the removal. Off: all of that is left to you.',
+  ),
+  namespace: described(name().default('kube-system'), 'Namespace of the cluster DNS.'),
+  deployment: described(
+    name().default('coredns'),
+    'Name of the Deployment of CoreDNS: the only one that the Job may change.',
+  ),
+  configMap: described(
+    name().default('coredns'),
+    'Name of the ConfigMap with the Corefile: the only one that the Job may change.',
+  ),
+  podLabels: described(texts().default({ 'k8s-app': 'kube-dns' }), 'Labels of the pods of the cluster DNS.'),
+  timeoutSeconds: described(
+    configurationSchema.shape.install.unwrap().shape.timeoutSeconds,
+    'How long CoreDNS may take to read its Corefile, or to roll out, before it is all put back.',
+  ),
+});
+
+const sidecar = z.strictObject({
+  resources: resourcesOf({ requests: { cpu: '50m', memory: '96Mi' }, limits: { memory: '256Mi' } }),
+});
+
 const networkPolicy = z.strictObject({
   enabled: described(
     z.boolean().default(true),
     'Let only the cluster DNS reach the collector, and only collector and reconciler reach the bundled Redis.',
   ),
-  dnsNamespace: described(name().default('kube-system'), 'Namespace of the cluster DNS.'),
-  dnsPodLabels: described(texts().default({ 'k8s-app': 'kube-dns' }), 'Labels of the pods of the cluster DNS.'),
   metricsNamespaces: described(
     z.array(name()).default([]),
     'Namespaces that may read /metrics. The nodes, for their probes, always may.',
@@ -154,7 +177,13 @@ export const chartValuesSchema = z.strictObject({
     'Tag of the image; empty: the version of the chart.',
   ).prefault({}),
   imagePullSecrets: described(z.array(name()).default([]), 'Names of Secrets for pulling images.'),
-  collector: collector.prefault({}),
+  mode: described(
+    z.enum(['collector', 'sidecar']).default('collector'),
+    'How CoreDNS is listened to. collector: it sends over TCP to a Service of ours, its pods stay as they are. sidecar: a container is added to each of its pods; that one must be running for CoreDNS to be ready.',
+  ),
+  clusterDns: clusterDns.prefault({}),
+  collector: described(collector.prefault({}), 'Of mode `collector`.'),
+  sidecar: described(sidecar.prefault({}), 'Of mode `sidecar`.'),
   reconciler: reconciler.prefault({}),
   redis: z.strictObject({ bundled: bundledRedis.prefault({}), external: externalRedis.prefault({}) }).prefault({}),
   config: described(

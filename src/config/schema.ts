@@ -482,6 +482,56 @@ const kubernetes = z.strictObject({
     ),
 });
 
+const install = z.strictObject({
+  mode: z
+    .enum(['collector', 'sidecar'])
+    .default('collector')
+    .meta(
+      meta({
+        description: 'collector: CoreDNS sends to a Service of ours; sidecar: to a container added to its pods',
+        flag: 'mode',
+        argument: 'MODE',
+      }),
+    ),
+  dnsNamespace: z
+    .string()
+    .regex(NAMESPACE)
+    .default('kube-system')
+    .meta(meta({ description: 'namespace of the cluster DNS', argument: 'NAMESPACE' })),
+  service: z
+    .string()
+    .regex(NAMESPACE)
+    .default('istio-discovery-collector')
+    .meta(meta({ description: 'Service of the collector, in our own namespace', argument: 'NAME' })),
+  redisService: z
+    .string()
+    .regex(NAMESPACE)
+    .optional()
+    .meta(
+      meta({
+        description:
+          'Service whose address the sidecar gets as REDIS_ADDRESS: pods of the cluster DNS cannot look it up',
+        argument: 'NAME',
+      }),
+    ),
+  sidecar: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(meta({ description: 'file with what sidecar mode adds to the pods of CoreDNS', argument: 'FILE' })),
+  timeoutSeconds: z
+    .int()
+    .min(10)
+    .max(3600)
+    .default(240)
+    .meta(
+      meta({
+        description: 'how long CoreDNS may take to read its Corefile, or to roll out, before it is all put back',
+        argument: 'SECONDS',
+      }),
+    ),
+});
+
 const http = z.strictObject({
   address: z
     .string()
@@ -521,6 +571,7 @@ export const configurationSchema = z.strictObject({
   reconcile: reconcile.prefault({}),
   output: output.prefault({}),
   kubernetes: kubernetes.prefault({}),
+  install: install.prefault({}),
   http: http.prefault({}),
   log: log.prefault({}),
 });

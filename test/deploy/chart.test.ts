@@ -21,7 +21,7 @@ async function createRestrictedNamespace(name: string): Promise<void> {
 }
 
 function isWorkload({ kind }: RenderedObject): boolean {
-  return kind === 'Deployment' || kind === 'StatefulSet';
+  return kind === 'Deployment' || kind === 'StatefulSet' || kind === 'Job';
 }
 
 it('passes helm lint --strict', async () => {
@@ -80,7 +80,8 @@ describe.each(Object.entries(VALUE_SETS))('with the values of %s', (name, values
     for (const workload of workloads) {
       const { spec, metadata } = podTemplate(workload);
       expect(spec.enableServiceLinks).toBe(false);
-      expect(spec.automountServiceAccountToken).toBe(metadata.labels['app.kubernetes.io/component'] === 'reconciler');
+      const component = metadata.labels['app.kubernetes.io/component'] ?? '';
+      expect(spec.automountServiceAccountToken).toBe(['reconciler', 'installer'].includes(component));
       expect(spec.containers.every(({ resources }) => 'limits' in resources && 'requests' in resources)).toBe(true);
     }
   });
@@ -149,6 +150,57 @@ describe('the rights', () => {
   });
 });
 
+describe('the rights of the installer', () => {
+  const installer = `system:serviceaccount:default:${RELEASE}-installer`;
+
+  async function mayIt(verb: string, resource: string, at: { namespace: string; name: string }): Promise<string> {
+    const [plural = '', ...group] = resource.split('.');
+    const attributes = { verb, group: group.join('.'), resource: plural, ...at };
+    const spec = { user: installer, groups: ['system:authenticated'], resourceAttributes: attributes };
+    const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', spec };
+    return server.kubectl(['create', '-o', 'jsonpath={.status.allowed}', '-f', '-'], JSON.stringify(review));
+  }
+
+  it.each([
+    ['true', 'update', 'configmaps', 'kube-system', 'coredns'],
+    ['true', 'update', 'deployments.apps', 'kube-system', 'coredns'],
+    ['true', 'delete', 'configmaps', 'default', `${RELEASE}-cluster-dns`],
+    ['false', 'update', 'configmaps', 'kube-system', 'kube-proxy'],
+    ['false', 'update', 'deployments.apps', 'kube-system', 'metrics-server'],
+    ['false', 'delete', 'configmaps', 'kube-system', 'coredns'],
+    ['false', 'get', 'secrets', 'kube-system', `${RELEASE}-redis`],
+    ['false', 'get', 'secrets', 'default', `${RELEASE}-redis`],
+    ['false', 'patch', 'serviceentries.networking.istio.io', 'default', 'any'],
+    ['false', 'delete', 'pods', 'kube-system', 'coredns-0'],
+  ])('%s: %s %s %s/%s', async (answer, verb, resource, namespace, name) => {
+    expect((await mayIt(verb, resource, { namespace, name })) || 'false').toBe(answer);
+  });
+});
+
+describe('mode sidecar', () => {
+  it('has no collector, and a container for CoreDNS whose failures cannot make its pod unready by a probe', async () => {
+    const objects = await render(VALUE_SETS['sidecar'] ?? {});
+    expect(objects.filter(({ metadata }) => metadata.name === `${RELEASE}-collector`)).toEqual([]);
+    const map = findObject(objects, 'ConfigMap', `${RELEASE}-sidecar`);
+    const { container } = JSON.parse(map.data?.['sidecar.json'] ?? '') as { container: { env: object[] } };
+    expect(container).not.toHaveProperty('readinessProbe');
+    expect(container.env).toContainEqual({
+      name: 'ISTIO_DISCOVERY_OBSERVATION_INTERNAL_ZONES',
+      value: 'no,corp.example.com',
+    });
+    expect(container.env).toContainEqual({ name: 'ISTIO_DISCOVERY_OBSERVATION_MAX_PAIRS', value: '16777216' });
+  });
+
+  it('has the same password beside CoreDNS as beside Redis, and lets CoreDNS reach Redis', async () => {
+    const objects = await render(VALUE_SETS['sidecar'] ?? {});
+    const secrets = objects.filter(({ kind }) => kind === 'Secret');
+    expect(secrets.map(({ metadata }) => metadata.namespace).sort()).toEqual(['istio-discovery', 'kube-system']);
+    expect(new Set(secrets.map(({ data }) => data?.['password'])).size).toBe(1);
+    const { spec } = findObject(objects, 'NetworkPolicy', `${RELEASE}-redis`);
+    expect(JSON.stringify(spec)).toContain('"k8s-app":"kube-dns"');
+  });
+});
+
 describe('the templates', () => {
   it('let no probe of the collector depend on Redis or the API server', async () => {
     const { spec } = podTemplate(findObject(await render({}), 'Deployment', `${RELEASE}-collector`));
@@ -169,6 +221,13 @@ describe('the templates', () => {
           },
         ],
         ports: [{ port: 'dnstap', protocol: 'TCP' }],
+      },
+      {
+        // Which asks who has connected.
+        from: [
+          { podSelector: { matchLabels: expect.objectContaining({ 'app.kubernetes.io/component': 'installer' }) } },
+        ],
+        ports: [{ port: 'http', protocol: 'TCP' }],
       },
     ]);
     const { spec: redis } = findObject(objects, 'NetworkPolicy', `${RELEASE}-redis`);

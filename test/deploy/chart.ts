@@ -52,12 +52,17 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
   'external-redis': {
     redis: { bundled: { enabled: false }, external: { existingSecret: 'example', key: 'address' } },
   },
+  sidecar: {
+    mode: 'sidecar',
+    config: { observation: { maxPairs: 16_777_216, internalZones: ['no', 'corp.example.com'] } },
+  },
   bare: {
     collector: { replicas: 1 },
     reconciler: { serviceAccountName: 'example', namespaces: ['default', 'kube-system'] },
     redis: { bundled: { existingSecret: 'example', persistence: { enabled: false } } },
     networkPolicy: { enabled: false },
     podDisruptionBudget: false,
+    clusterDns: { configure: false },
   },
 };
 

@@ -34,7 +34,7 @@ export interface KubeApiserver extends Part {
   /** The private key that signs the tokens of ServiceAccounts. */
   readonly serviceAccountKeyFile: string;
   /** Runs kubectl as that administrator and returns what it printed. */
-  kubectl(args: readonly string[], input?: string): Promise<string>;
+  readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
 }
 
 /** The range of the cluster's Services. */

@@ -20,7 +20,7 @@ export interface OneNodeCluster {
   /** The DNS of the world outside, which the node's resolv.conf names. */
   readonly internet: SmallInternet;
   /** Runs kubectl as an administrator and returns what it printed. */
-  kubectl(args: readonly string[], input?: string): Promise<string>;
+  readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
   /** Ends it with everything in it. Idempotent. */
   stop(): Promise<void>;
 }

@@ -95,6 +95,16 @@ capabilities:
 {{- end }}
 {{- end -}}
 
+{{/* The password of the bundled Redis, base64: what is in its Secret already, else made once a rendering. */}}
+{{- define "istio-discovery.redisPassword" -}}
+{{- if not (hasKey .Values.redis.bundled "generatedPassword") -}}
+{{- $existing := lookup "v1" "Secret" .Release.Namespace (include "istio-discovery.redisSecret" .) -}}
+{{- $kept := dig "data" "password" "" (default dict $existing) -}}
+{{- $_ := set .Values.redis.bundled "generatedPassword" ($kept | default (randAlphaNum 40 | b64enc)) -}}
+{{- end -}}
+{{- .Values.redis.bundled.generatedPassword -}}
+{{- end -}}
+
 {{- define "istio-discovery.redisSecret" -}}
 {{- .Values.redis.bundled.existingSecret | default (printf "%s-redis" (include "istio-discovery.fullname" .)) -}}
 {{- end -}}
@@ -108,4 +118,14 @@ capabilities:
 {{- $leaderElection := gt (int .Values.reconciler.replicas) 1 -}}
 {{- $computed := dict "reconcile" (dict "leaderElection" $leaderElection) -}}
 {{- merge $computed (deepCopy .Values.config) | toYaml -}}
+{{- end -}}
+
+{{/* Settings of the program as environment variables, for a container that no file of ours can be mounted into. */}}
+{{- define "istio-discovery.settingsEnvironment" -}}
+{{- range $section := list "dnstap" "observation" "log" -}}
+{{- range $key, $value := index $.Values.config $section }}
+- name: {{ printf "ISTIO_DISCOVERY_%s_%s" $section ($key | snakecase) | upper }}
+  value: {{ kindIs "slice" $value | ternary (join "," (kindIs "slice" $value | ternary $value list)) (kindIs "float64" $value | ternary (printf "%.0f" (float64 (kindIs "float64" $value | ternary $value 0.0))) (toString $value)) | quote }}
+{{- end -}}
+{{- end -}}
 {{- end -}}

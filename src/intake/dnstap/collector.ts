@@ -62,8 +62,11 @@ export class Collector {
     }
   }
 
-  connections(): number {
-    return this.#receivers.reduce((sum, receiver) => sum + receiver.connections().length, 0);
+  /** Each open connection: who has connected, and whether the handshake is complete. */
+  connections(): readonly { readonly peer: string; readonly started: boolean }[] {
+    return this.#receivers
+      .flatMap((receiver) => receiver.connections())
+      .map(({ peer, started }) => ({ peer, started }));
   }
 
   /** Stops listening and takes in what was sent already. */

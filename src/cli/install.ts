@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { ConfigurationError } from '../config/load.js';
+import type { Configuration } from '../config/schema.js';
+import { InstallError } from '../install/install-error.js';
+import { createLogger } from '../telemetry/logger.js';
+import type { InstallContext } from '../install/dns-changes.js';
+import type { Sidecar } from '../install/sidecar.js';
+import { ExitError } from './exit-error.js';
+import { addSettings, readSettings } from './options.js';
+import type { Terminal } from './terminal.js';
+
+const SECTIONS = ['install', 'kubernetes', 'observation', 'istio', 'log'] as const;
+
+/** Port of the HTTP address of a collector, and of a sidecar, whose pod has CoreDNS's own ports. */
+const HTTP_PORTS = { collector: 8080, sidecar: 8054 };
+
+export function installCommand(terminal: Terminal, signal: AbortSignal): Command {
+  const command = new Command('install').description(
+    'Make CoreDNS send to us, see that it does, and put everything back if it does not.',
+  );
+  addSettings(command, SECTIONS);
+  return command.action(async () => {
+    const configuration = readSettings(command);
+    const { mode, redisService } = configuration.install;
+    const sidecar = readSidecar(configuration);
+    const { install } = await import('../install/install.js');
+    await withContext(configuration, { terminal, signal }, async (context) =>
+      install({ ...context, mode, ...(sidecar && { sidecar }), ...(redisService !== undefined && { redisService }) }),
+    );
+  });
+}
+
+export function uninstallCommand(terminal: Terminal, signal: AbortSignal): Command {
+  const command = new Command('uninstall').description('Give CoreDNS back what it had before `install`.');
+  addSettings(command, SECTIONS);
+  return command.action(async () => {
+    const { uninstall } = await import('../install/uninstall.js');
+    await withContext(readSettings(command), { terminal, signal }, uninstall);
+  });
+}
+
+async function withContext(
+  configuration: Configuration,
+  { terminal, signal }: { readonly terminal: Terminal; readonly signal: AbortSignal },
+  act: (context: InstallContext) => Promise<void>,
+): Promise<void> {
+  const { openClient } = await import('../install/open-client.js');
+  const { install, istio, kubernetes, log, observation } = configuration;
+  const client = openClient(kubernetes);
+  const automatic = terminal.stderr.isTTY ? 'text' : 'json';
+  const format = log.format === 'auto' ? automatic : log.format;
+  try {
+    await act({
+      client,
+      namespace: kubernetes.namespace ?? client.namespace ?? 'default',
+      owner: istio.owner,
+      dnsNamespace: install.dnsNamespace,
+      clusterDomain: observation.clusterDomain,
+      service: install.service,
+      ports: HTTP_PORTS,
+      timeoutMs: install.timeoutSeconds * 1000,
+      log: createLogger({ level: log.level, format, stream: terminal.stderr, now: Date.now }),
+      signal,
+    });
+  } catch (err) {
+    throw err instanceof InstallError ? new ExitError(err.exitCode, err) : err;
+  } finally {
+    await client.close();
+  }
+}
+
+function readSidecar({ install: { mode, sidecar } }: Configuration): Sidecar | undefined {
+  if (mode !== 'sidecar') return undefined;
+  try {
+    return JSON.parse(readFileSync(sidecar ?? '', 'utf8')) as Sidecar; // the chart renders it, and the API server checks it
+  } catch {
+    const allowed = 'a JSON file with `container` and `volumes`, as the chart makes it';
+    throw new ConfigurationError([
+      { setting: 'install.sidecar', value: String(sidecar), allowed, from: 'sidecar mode' },
+    ]);
+  }
+}

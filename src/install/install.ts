@@ -1,0 +1,208 @@
+import { insertTap } from './corefile/insert-tap.js';
+import { removeTap } from './corefile/remove-tap.js';
+import { DnsChanges, sha256, type InstallContext, type Mode } from './dns-changes.js';
+import { DnsProbe } from './dns-probe.js';
+import { type Deployment, type DnsWorkload, findDnsWorkload, hasNativeSidecars } from './dns-workload.js';
+import { FIELD_MANAGER } from './cluster-changes.js';
+import { InstallError } from './install-error.js';
+import { type InstallRecord, readRecord, type RecordLocation, deleteRecord, writeRecord } from './record.js';
+import {
+  type Sidecar,
+  SOCKET_DIRECTORY,
+  withEnvironment,
+  withoutSidecar,
+  withRestart,
+  withSidecar,
+} from './sidecar.js';
+
+export interface InstallOptions extends InstallContext {
+  readonly mode: Mode;
+  /** What sidecar mode adds to the pods of CoreDNS. */
+  readonly sidecar?: Sidecar;
+  /** A Service whose address goes into the sidecar's environment as REDIS_ADDRESS: CoreDNS's pods cannot look it up. */
+  readonly redisService?: string;
+}
+
+/** Where the record of an installation is. */
+export function recordLocation({ client, namespace, owner, signal }: InstallContext): RecordLocation {
+  return { client, namespace, name: `${owner}-cluster-dns`, fieldManager: FIELD_MANAGER, signal };
+}
+
+/**
+ * Makes CoreDNS send to us. Every step looks at what is there and does what is missing, so that a run after one that was
+ * killed, or after a change of settings, comes to the same end.
+ *
+ * ```text
+ * record   what there was, and the hash of what will be there      before anything is changed
+ * receive  sidecar: rolled out in every pod · collector: ready     so that CoreDNS never waits for it
+ * Corefile our line, by the version that was read                  CoreDNS reads it within two minutes
+ * verify   a complete connection of every pod                      else, or when look-ups fail: all back
+ * clean    what another mode left
+ * ```
+ *
+ * @throws InstallError, KubernetesError
+ */
+export async function install(options: InstallOptions): Promise<void> {
+  const { client, clusterDomain, dnsNamespace, log, signal } = options;
+  const workload = await findDnsWorkload(client, dnsNamespace, signal);
+  log.info({ ...workload }, 'cluster DNS found');
+  const probe = new DnsProbe({ address: workload.serviceAddress, clusterDomain });
+  if ((await probe.ask()) || (await probe.ask())) probe.start();
+  else log.warn({ address: workload.serviceAddress }, 'the cluster DNS does not answer here; look-ups are not watched');
+  try {
+    await new Installation(options, workload, probe).run();
+  } finally {
+    await probe.close();
+    log.info({ ...probe.statistics }, 'look-ups during the change');
+  }
+}
+
+class Installation {
+  readonly #options: InstallOptions;
+  readonly #workload: DnsWorkload;
+  readonly #probe: DnsProbe;
+  readonly #dns: DnsChanges;
+  readonly #location: RecordLocation;
+
+  constructor(options: InstallOptions, workload: DnsWorkload, probe: DnsProbe) {
+    this.#options = options;
+    this.#workload = workload;
+    this.#probe = probe;
+    this.#dns = new DnsChanges(options, workload);
+    this.#location = recordLocation(options);
+  }
+
+  async run(): Promise<void> {
+    const { mode } = this.#options;
+    const previous = (await readRecord(this.#location))?.record;
+    const endpoint =
+      mode === 'sidecar' ? `unix://${SOCKET_DIRECTORY}/dnstap.sock` : await this.#dns.collectorEndpoint();
+    const undo: Undo = { previous };
+    try {
+      // Only recorded at first: a Corefile that cannot be edited must not cost a rollout.
+      await this.#changeCorefile(endpoint, { previous, isWritten: false });
+      if (mode === 'sidecar') undo.deployment = await this.#rollOutSidecar();
+      undo.corefile = await this.#changeCorefile(endpoint, { previous, isWritten: true });
+      await this.#verify();
+    } catch (err) {
+      if (isWorthUndoing(err)) await this.#rollBack(undo);
+      throw err;
+    }
+    if (mode === 'collector') await this.#dns.changeDeployment((deployment) => withoutSidecar(deployment));
+    await this.#record({ verified: true });
+    this.#options.log.info({ mode, endpoint }, 'every CoreDNS pod is connected');
+  }
+
+  async #rollOutSidecar(): Promise<Deployment> {
+    const { client, redisService, sidecar, signal, log } = this.#options;
+    if (sidecar === undefined) throw new InstallError('INSTALL_ERR_SETTINGS', 'sidecar mode needs install.sidecar');
+    const environment =
+      redisService === undefined ? {} : { REDIS_ADDRESS: await this.#dns.serviceAddress(redisService) };
+    const native = await hasNativeSidecars(client, signal);
+    const options = { sidecar: withEnvironment(sidecar, environment), coredns: this.#workload.container, native };
+    log.info({ native }, 'rolling out the sidecar');
+    return this.#dns.changeDeployment((deployment) => withSidecar(deployment, options), this.#watched());
+  }
+
+  /** Records how the Corefile is to be, then writes it. Returns the Corefile as it was before. */
+  async #changeCorefile(
+    endpoint: string,
+    { previous, isWritten }: { readonly previous: InstallRecord | undefined; readonly isWritten: boolean },
+  ): Promise<string> {
+    const { mode, log } = this.#options;
+    const { namespace, name: deployment, configMap, key } = this.#workload;
+    let before = '';
+    const changed = await this.#dns.changeCorefile(async (corefile) => {
+      before = corefile;
+      const { original, written } = this.#edit(corefile, endpoint, previous);
+      const verified = previous?.verified ?? false;
+      const place = { mode, endpoint, namespace, deployment, configMap, key };
+      await this.#record({ ...place, original, written: sha256(written), verified });
+      return isWritten ? written : corefile;
+    });
+    log.info({ changed }, isWritten ? 'Corefile written' : 'change recorded');
+    return before;
+  }
+
+  #edit(
+    corefile: string,
+    endpoint: string,
+    previous: InstallRecord | undefined,
+  ): { original: string; written: string } {
+    const { clusterDomain, log } = this.#options;
+    const { version } = this.#workload;
+    const inserted = insertTap(corefile, { endpoint, clusterDomain, ...(version !== undefined && { version }) });
+    if ('refused' in inserted) {
+      const { refused, line } = inserted;
+      const where = line === undefined ? '' : ` (line ${line})`;
+      throw new InstallError('INSTALL_ERR_COREFILE', `the Corefile cannot be given a dnstap line: ${refused}${where}`);
+    }
+    log.debug({ cautions: inserted.cautions, tapped: inserted.tapped }, 'Corefile edited');
+    if (previous !== undefined && sha256(corefile) === previous.written) {
+      return { original: previous.original, written: inserted.text };
+    }
+    const bare = removeTap(corefile);
+    return { original: 'text' in bare ? bare.text : corefile, written: inserted.text };
+  }
+
+  /** Restarts the pods once where that is what it takes: no `reload`, or one that an earlier bad Corefile has stopped. */
+  async #verify(): Promise<void> {
+    const { log, mode, timeoutMs } = this.#options;
+    try {
+      await this.#dns.waitUntilConnected(mode, { ...this.#watched(), timeoutMs });
+    } catch (err) {
+      if (!(err instanceof InstallError && err.code === 'INSTALL_ERR_NOT_VERIFIED')) throw err;
+      log.warn({ timeoutMs }, 'CoreDNS has not read its Corefile in time; restarting its pods');
+      const record = (await readRecord(this.#location))?.record;
+      await this.#dns.changeDeployment((each) => withRestart(each, record?.written.slice(0, 16)), this.#watched());
+      await this.#dns.waitUntilConnected(mode, { ...this.#watched(), timeoutMs });
+    }
+  }
+
+  /** To what there was when this run began, or, where an earlier one was never verified, to what there was before us. */
+  async #rollBack({ previous, deployment, corefile }: Undo): Promise<void> {
+    const { log, mode } = this.#options;
+    log.warn({}, 'rolling back');
+    const record = (await readRecord(this.#location))?.record;
+    const wasVerified = previous?.verified === true;
+    const target = wasVerified ? corefile : record?.original;
+    const undone = await this.#dns.changeCorefile((now) => {
+      if (target !== undefined && sha256(now) === record?.written) return target;
+      const bare = removeTap(now);
+      return 'text' in bare && !wasVerified ? bare.text : now;
+    });
+    if (undone) await this.#dns.waitUntilDisconnected(mode, this.#options.timeoutMs).catch(() => undefined);
+    await this.#dns.changeDeployment((now) =>
+      wasVerified && deployment !== undefined
+        ? { ...now, spec: { ...now.spec, template: deployment.spec.template } }
+        : withRestart(withoutSidecar(now), undefined),
+    );
+    const found = await readRecord(this.#location);
+    if (wasVerified) await writeRecord(this.#location, previous, found?.object);
+    else if (found !== undefined) await deleteRecord(this.#location, found.object);
+    log.warn({}, 'rolled back');
+  }
+
+  async #record(fields: Partial<InstallRecord>): Promise<void> {
+    const found = await readRecord(this.#location);
+    const record = { ...found?.record, ...fields } as InstallRecord; // the first call brings all fields
+    if (JSON.stringify(record) === JSON.stringify(found?.record)) return;
+    await writeRecord(this.#location, record, found?.object);
+  }
+
+  #watched(): { readonly dnsFailed: AbortSignal } {
+    return { dnsFailed: this.#probe.failed };
+  }
+}
+
+/** What a run has found, to be put back. */
+interface Undo {
+  readonly previous: InstallRecord | undefined;
+  deployment?: Deployment;
+  corefile?: string;
+}
+
+/** A run that was stopped, or met another one, is to be gone on with; one that failed is to leave nothing. */
+function isWorthUndoing(err: unknown): boolean {
+  return err instanceof InstallError && err.code !== 'INSTALL_ERR_ABORTED' && err.code !== 'INSTALL_ERR_CONFLICT';
+}
