@@ -194,7 +194,7 @@ describe('mode sidecar', () => {
   it('has the same password beside CoreDNS as beside Redis, and lets CoreDNS reach Redis', async () => {
     const objects = await render(VALUE_SETS['sidecar'] ?? {});
     const secrets = objects.filter(({ kind }) => kind === 'Secret');
-    expect(secrets.map(({ metadata }) => metadata.namespace).sort()).toEqual(['istio-discovery', 'kube-system']);
+    expect(secrets.map(({ metadata }) => metadata.namespace ?? '').sort()).toEqual([RELEASE, 'kube-system']);
     expect(new Set(secrets.map(({ data }) => data?.['password'])).size).toBe(1);
     const { spec } = findObject(objects, 'NetworkPolicy', `${RELEASE}-redis`);
     expect(JSON.stringify(spec)).toContain('"k8s-app":"kube-dns"');
