@@ -137,6 +137,7 @@ function nextByTime(record: HostRecord, settings: LifecycleSettings, clock: Life
     if (isSilent(record, 0, { settings, clock })) return ['retired', 'unused'];
     return nextOfWaiting(record, settings, clock);
   }
+  if (state === 'approved') return isSilent(record, 0, { settings, clock }) ? ['retired', 'unused'] : undefined;
   if (state === 'applied') return isSilent(record, 0, { settings, clock }) ? ['stale', 'unused'] : undefined;
   if (state === 'stale') return nextOfStale(record, settings, clock);
   if (state === 'retired') return nextOfRetired(record, settings, clock);

@@ -33,6 +33,7 @@ export interface ServiceEntryMetadata {
   /** What follows is set by the API server; no entry that is built here carries it. */
   readonly uid?: string;
   readonly resourceVersion?: string;
+  readonly creationTimestamp?: string;
   readonly deletionTimestamp?: string;
   readonly managedFields?: readonly ManagedFields[];
 }

@@ -5,6 +5,7 @@ import { planServiceEntries } from '../plan/plan-service-entries.js';
 import type { AccountedPlan, PendingDeletion, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
 import { wantedEntries, type EntrySettings, type RefusedEntry, type WithheldPorts } from './desired-entries.js';
+import { influencesOf, withoutEchoes } from './mesh-influence.js';
 import { reviewHosts, type HostReview } from './review-hosts.js';
 import type { ServiceEntrySink, SinkFailure, SinkResult, SinkState } from './sink.js';
 
@@ -64,6 +65,7 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const state = await sink.read(signal);
   const ignored = ignoredHosts(review.records, state, input);
   await store.transition(ignored);
+  await noteInfluences(input, review.records, state);
   const records = withStates(review.records, ignored);
   const planned = planHosts(input, { ...review, records }, state);
   const { plan } = planned;
@@ -79,6 +81,15 @@ async function storeReview(store: HostStore, review: HostReview): Promise<void> 
   await inPortions(review.proposals, async (portion) => store.propose(portion));
   await inPortions(review.transitions, async (portion) => store.transition(portion));
   await inPortions(review.flags, async (portion) => store.setFlags(portion));
+}
+
+/** What entries of others do to what DNS tells of a host; it counts from the next run on. */
+async function noteInfluences(
+  { store, settings: { owner }, nowMs }: ReconcileInput,
+  records: readonly HostRecord[],
+  { entries }: SinkState,
+): Promise<void> {
+  await inPortions(influencesOf({ records, entries, owner, nowMs }), async (portion) => store.setFlags(portion));
 }
 
 /**
@@ -97,7 +108,7 @@ function planHosts(
   state: SinkState,
 ): Omit<ReconcilePreview, 'review'> {
   const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
-  const { refused, withheld, ...wanted } = wantedEntries(records, { ...settings, apiVersion, rules });
+  const { refused, withheld, ...wanted } = wantedEntries(withoutEchoes(records), { ...settings, apiVersion, rules });
   const isObserving = settings.lifecycle.policy === 'observe';
   const plan = planServiceEntries({
     current: entries,

@@ -107,11 +107,12 @@ describe('expiry', () => {
     expect(path(applied(), { policy: 'frozen' }, clock(100 * DAY_MS))).toEqual(['stale: unused']);
   });
 
-  it('a host that never had an entry is retired when it would be stale', () => {
-    expect(path(hostRecord(HOST, { state: 'eligible' }), { policy: 'approve' }, clock(30 * DAY_MS))).toEqual([
-      'retired: unused',
-    ]);
-  });
+  it.each(['eligible', 'approved'] as const)(
+    'a host that has no entry is retired when it would be stale: %s',
+    (state) => {
+      expect(path(hostRecord(HOST, { state }), { policy: 'approve' }, clock(30 * DAY_MS))).toEqual(['retired: unused']);
+    },
+  );
 
   it('a host that is looked up again comes back', () => {
     const seenAgain = { lastSeenMs: SEEN_MS + 99 * DAY_MS };

@@ -1,4 +1,6 @@
-import { readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import type { HostPolicy } from '../../src/host/lifecycle.js';
@@ -10,6 +12,7 @@ import type { ServiceEntrySink } from '../../src/reconciler/sink.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { PodIndex } from '../../src/workload/pod-index.js';
 import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
+import { rules } from '../host/records.js';
 import { hostname } from '../istio/hostname.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -66,11 +69,13 @@ interface Change {
   readonly policy?: HostPolicy;
   readonly sink?: ServiceEntrySink;
   readonly graceMs?: number;
+  readonly wildcardChildren?: number;
   readonly onDeleted?: 'restore' | 'ignore';
 }
 
 function input(change: Change = {}) {
   const { policy = 'learn', sink = new DirectorySink(directory), graceMs = 0, onDeleted = 'restore' } = change;
+  const { wildcardChildren = 0 } = change;
   const owner = 'main';
   return {
     store,
@@ -88,7 +93,7 @@ function input(change: Change = {}) {
         retireMs: 3_600_000,
         rules: [],
         caps: { all: 100, domain: 100, namespace: 100, workload: 100 },
-        wildcardChildren: 0,
+        wildcardChildren,
       },
       policy: { owner, maxChanges: 100, maxDeletions: 100, maxDeletionShare: 1 },
       graceMs,
@@ -182,6 +187,76 @@ describe('reconcileOnce', () => {
     expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
     await run();
     expect(files()).toEqual([]);
+  });
+
+  it('writes where rules of the store say, and forgets them with the rules', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    await lookUp('ads.example.com');
+    const lines = ['ignore ads.example.com', 'namespace api.example.com web', 'port api.example.com 8443/TLS'];
+    await store.setRules(rules(...lines), 0);
+    await run();
+    expect(files()).toEqual(['web.learned-api.example.com.yaml']);
+    expect(readFileSync(join(directory, files()[0] ?? ''), 'utf8')).toContain('number: 8443');
+    expect(await store.get(hostname('ads.example.com'))).toMatchObject({
+      state: 'ignored',
+      reason: 'rule: ignore ads.example.com',
+    });
+    await store.setRules([], 1);
+    for (let i = 0; i < 3; i++) await run();
+    expect(await stateOf('ads.example.com')).toBe('applied');
+    expect(files()).toContain('shop.learned-api.example.com.yaml');
+  });
+
+  it('takes the entries of a host away when it has long been silent, if somebody watched', async () => {
+    knowPod();
+    await lookUp('api.example.com');
+    await run();
+    const day = 86_400_000;
+    await run({}, START_MS + 10 * day);
+    expect(await stateOf('api.example.com')).toBe('applied');
+    const report = {
+      source: 'one',
+      kind: 'dnstap',
+      name: 'coredns-0',
+      fromMs: START_MS,
+      connections: 1,
+      lost: 0,
+    } as const;
+    await store.reportSource({ ...report, untilMs: START_MS + 20 * day });
+    await run({}, START_MS + 20 * day);
+    expect(await stateOf('api.example.com')).toBe('retired');
+    await run({}, START_MS + 20 * day + 1000);
+    expect(files()).toEqual([]);
+  });
+
+  it('writes a wildcard where its children are used, once a person approved it', async () => {
+    knowPod();
+    for (const name of ['a', 'b', 'c']) await lookUp(`${name}.example.com`);
+    await run({ wildcardChildren: 3 });
+    await run({ wildcardChildren: 3 });
+    const wildcard = hostname('*.example.com');
+    expect(await store.get(wildcard)).toMatchObject({ state: 'eligible', reason: 'stable-children' });
+    expect(files()).not.toContain('shop.learned.wildcard.example.com.yaml');
+    await store.decide({ hostname: wildcard, kind: 'approve', by: 'ana', why: '', atMs: START_MS });
+    await run({ wildcardChildren: 3 });
+    expect(files()).toContain('shop.learned.wildcard.example.com.yaml');
+    await run({ wildcardChildren: 3 });
+    expect((await store.get(hostname('a.example.com')))?.flags).toMatchObject([{ name: 'wildcard-child' }]);
+  });
+
+  it('writes nothing of a tunnel, and keeps one row of it', async () => {
+    knowPod();
+    const data = (index: number): string => createHash('sha256').update(String(index)).digest('hex').slice(0, 48);
+    for (let i = 0; i < 60; i++) await lookUp(`${data(i)}.t.example.com`);
+    await lookUp('api.example.com');
+    await run();
+    await lookUp(`${data(100)}.t.example.com`);
+    await run();
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+    const names = [];
+    for await (const record of store.list()) names.push(`${record.state} ${record.hostname} ${record.lookups}`);
+    expect(names).toEqual(['quarantined *.t.example.com 61', 'applied api.example.com 1']);
   });
 
   it('loses no other host to a namespace that is none', async () => {
