@@ -13,6 +13,8 @@ import { Collector } from './intake/dnstap/collector.js';
 import { parsePort } from './istio/decide-ports.js';
 import type { PortSpec } from './istio/service-entry.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
+import type { DoctorReport } from './install/doctor.js';
+import type { StoreReport } from './install/store-report.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
 import { SourceWatch } from './intake/source-watch.js';
@@ -67,6 +69,9 @@ export interface RoleOptions {
 
 /** How long the last observations may take to be recorded at the end. Kubernetes kills after 30 s. */
 const CLOSE_TIMEOUT_MS = 10_000;
+
+/** Where the chart goes unless told. */
+const DEFAULT_NAMESPACE = 'istio-discovery';
 
 /** The collector: dnstap in, observations into the store, until the signal aborts. */
 export async function collect(
@@ -205,12 +210,8 @@ async function openStore(configuration: Configuration, log?: Logger): Promise<Ho
   }
   const { openRedisStore } = await import('./host/redis-store.js');
   let wasConnected: boolean | undefined;
-  const { password, sentinelPassword, ...settings } = configuration.store;
   const connection: RedisConnectionOptions = {
-    ...settings,
-    url,
-    password: password?.reveal(),
-    sentinelPassword: sentinelPassword?.reveal(),
+    ...redisOptions(configuration, url),
     onConnection: ({ connected, err }) => {
       if (connected === wasConnected) return;
       wasConnected = connected;
@@ -219,6 +220,48 @@ async function openStore(configuration: Configuration, log?: Logger): Promise<Ho
     },
   };
   return openRedisStore(connection, configuration.store);
+}
+
+function redisOptions(configuration: Configuration, url: string): RedisConnectionOptions {
+  const { password, sentinelPassword, ...settings } = configuration.store;
+  return { ...settings, url, password: password?.reveal(), sentinelPassword: sentinelPassword?.reveal() };
+}
+
+export interface ExaminationOptions {
+  /** A directory of objects in place of a cluster. */
+  readonly offline: string | undefined;
+  readonly endpoint: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** What the cluster is and what installation would do, or does. Changes nothing. */
+export async function examineCluster(
+  configuration: Configuration,
+  { offline, endpoint, signal }: ExaminationOptions,
+): Promise<DoctorReport> {
+  const { examine } = await import('./install/examine.js');
+  const { kubeconfig, context, namespace = DEFAULT_NAMESPACE } = configuration.kubernetes;
+  const options = { namespace, endpoint, store: await examineStore(configuration), signal };
+  if (offline !== undefined) return examine({ ...options, from: { directory: offline } });
+  const { KubernetesClient } = await import('./kubernetes/client.js');
+  const client = KubernetesClient.load({ ...(kubeconfig && { kubeconfig }), ...(context && { context }) });
+  try {
+    return await examine({ ...options, from: { client } });
+  } finally {
+    await client.close();
+  }
+}
+
+/** Only a Redis is asked: to open an embedded store would make one. */
+async function examineStore(configuration: Configuration): Promise<StoreReport | undefined> {
+  const url = configuration.store.url?.reveal();
+  if (url === undefined || url.startsWith('embedded://')) return undefined;
+  const { inspectRedis } = await import('./host/inspect-redis.js');
+  try {
+    return { kind: 'redis', reachable: true, ...(await inspectRedis(redisOptions(configuration, url))) };
+  } catch (err) {
+    return { kind: 'redis', reachable: false, reason: err instanceof Error ? err.message : String(err) };
+  }
 }
 
 function createTelemetry({ log }: Configuration, stream: NodeJS.WriteStream): Telemetry {

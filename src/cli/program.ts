@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { collectCommand } from './collect.js';
 import { corefileCommand } from './corefile.js';
+import { doctorCommand } from './doctor.js';
 import { hostsCommand } from './hosts.js';
 import { installCommand, uninstallCommand } from './install.js';
 import { lintCommand } from './lint.js';
@@ -30,6 +31,7 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     corefileCommand,
     installCommand,
     uninstallCommand,
+    doctorCommand,
   ]) {
     program.addCommand(command(terminal, signal).copyInheritedSettings(program));
   }

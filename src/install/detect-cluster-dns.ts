@@ -1,6 +1,7 @@
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import type { ClusterObjects } from './cluster-objects.js';
 import { detectNodeCache, type NodeCache } from './detect-node-cache.js';
+import { versionOfImage } from './image-version.js';
 import { type LiveCorefile, readLiveCorefile } from './live-corefile.js';
 import { detectPlatform, kubeletVersion, type Platform } from './platform.js';
 import { type ContainerFields, fieldManagersOf, labelsOf, podSpec, workloadFields } from './pod-template.js';
@@ -100,11 +101,6 @@ async function describeDns(
     ...(version !== undefined && { version }),
     ...(corefile && { corefile }),
   };
-}
-
-/** `v1.11.3` of `registry.example.com/coredns:v1.11.3@sha256:…`; undefined without a tag that starts with a version. */
-export function versionOfImage(image: string): string | undefined {
-  return /:(v?\d+\.\d+[^:/@]*)(?:@|$)/.exec(image)?.[1];
 }
 
 interface FoundDns {

@@ -13,6 +13,8 @@ export interface LiveCorefile {
   readonly resourceVersion?: string;
   /** Files that it may import, by the path as an import names it, absolute and relative to the Corefile. */
   readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Directories of which these are all files. */
+  readonly directories: readonly string[];
   /** What is known of the environment of the container. */
   readonly environment: ReadonlyMap<string, string>;
 }
@@ -37,7 +39,7 @@ export async function readLiveCorefile(
   const namespace = workload.metadata.namespace ?? '';
   const mounts = mountsOf(container, podSpec(workload).volumes ?? []);
   const files = new Map<string, Uint8Array>();
-  let found: Omit<LiveCorefile, 'files' | 'environment'> | undefined;
+  let found: Omit<LiveCorefile, 'directories' | 'environment' | 'files'> | undefined;
   for (const { mountPath, volume } of mounts) {
     const configMap = volume.configMap?.name ?? '';
     const object = await objects.get('ConfigMap', namespace, configMap);
@@ -50,7 +52,13 @@ export async function readLiveCorefile(
   }
   if (found === undefined) return undefined;
   const directory = posix.dirname(corefilePath ?? '/etc/coredns/Corefile');
-  return { ...found, files: withRelativePaths(files, directory), environment: environmentOf(container) };
+  const directories = mounts.map(({ mountPath }) => mountPath);
+  return {
+    ...found,
+    files: withRelativePaths(files, directory),
+    directories: [...directories, ...directories.map((path) => posix.relative(directory, path))],
+    environment: environmentOf(container),
+  };
 }
 
 interface Mount {

@@ -3,16 +3,23 @@ import { join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
 import { isKubernetesObject, type KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import type { ClusterObjects } from './cluster-objects.js';
-import { InstallError } from './install-error.js';
+
+/** A directory of objects cannot be used. */
+export class OfflineObjectsError extends Error {
+  override readonly name = 'OfflineObjectsError';
+  readonly code = 'INSTALL_ERR_OFFLINE_OBJECTS';
+}
 
 /**
  * The objects in the YAML and JSON files of a directory, as `kubectl get -o yaml` prints them; lists count as their items.
  *
- * @throws InstallError INSTALL_ERR_OFFLINE_DIRECTORY
+ * @throws OfflineObjectsError when the directory or a file in it cannot be read, or holds no object
  */
 export async function readOfflineObjects(directory: string): Promise<ClusterObjects> {
   const objects: KubernetesObject[] = [];
   for (const file of await filesOf(directory)) objects.push(...(await objectsOf(file)));
+  // A mistyped directory would otherwise look like a cluster without DNS.
+  if (objects.length === 0) throw new OfflineObjectsError(`${directory} holds no object`);
   return {
     list: (kind, namespace) =>
       Promise.resolve(
@@ -37,7 +44,7 @@ async function filesOf(directory: string): Promise<readonly string[]> {
       .map((name) => join(directory, name))
       .sort();
   } catch (cause) {
-    throw new InstallError('INSTALL_ERR_OFFLINE_DIRECTORY', `${directory} cannot be read`, { cause });
+    throw new OfflineObjectsError(`${directory} cannot be read`, { cause });
   }
 }
 
@@ -46,7 +53,7 @@ async function objectsOf(file: string): Promise<readonly KubernetesObject[]> {
   return [documents].flat().flatMap((document) => {
     const [problem] = document.errors;
     if (problem !== undefined) {
-      throw new InstallError('INSTALL_ERR_OFFLINE_DIRECTORY', `${file}: ${problem.message}`, { cause: problem });
+      throw new OfflineObjectsError(`${file}: ${problem.message}`, { cause: problem });
     }
     return itemsOf(document.toJS({ maxAliasCount: 100 }));
   });

@@ -1,6 +1,7 @@
 import { KubernetesClient } from '../../src/kubernetes/client.js';
 import { liveObjects } from '../../src/install/cluster-objects.js';
-import { detectClusterDns, versionOfImage, type ClusterDns } from '../../src/install/detect-cluster-dns.js';
+import { detectClusterDns, type ClusterDns } from '../../src/install/detect-cluster-dns.js';
+import { versionOfImage } from '../../src/install/image-version.js';
 import { readOfflineObjects } from '../../src/install/offline-objects.js';
 import { startKubeApiserver } from '../support/kube-apiserver.js';
 import { applyPlatform, platformDirectory } from './platform.js';

@@ -46,6 +46,8 @@ export interface Corefile {
 export interface ParseCorefileOptions {
   /** Files that it may import, by their path as the import names it, a `*` matching within one part of the path. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
+  /** Directories of which all files are given, as an import names them: an import from them that finds nothing is empty. */
+  readonly directories?: readonly string[];
   /** What is known of CoreDNS's environment. */
   readonly environment?: ReadonlyMap<string, string>;
 }
@@ -234,7 +236,8 @@ class Parser {
     if (snippet !== undefined) return snippet;
     const isWanted = pathMatcher(name);
     const files = [...(this.#options.files ?? [])].filter(([path]) => isWanted(path));
-    if (files.length === 0) this.unknownImports.push(name);
+    const isKnown = this.#options.directories?.includes(name.replace(/\/[^/]*$/, '')) === true;
+    if (files.length === 0 && !isKnown) this.unknownImports.push(name);
     return files.sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([path, bytes]) => lexCorefile(bytes, path).tokens);
   }
 

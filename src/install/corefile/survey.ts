@@ -12,6 +12,8 @@ export interface CorefileContext {
   readonly clusterDomain?: string;
   /** Contents of the files that it imports, by the path that the import names. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
+  /** Directories of which all files are given, as an import names them. */
+  readonly directories?: readonly string[];
   /** What is known of CoreDNS's environment. */
   readonly environment?: ReadonlyMap<string, string>;
 }

@@ -1,0 +1,78 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { examine } from '../../src/install/examine.js';
+import { formatDoctor } from '../../src/install/format-doctor.js';
+import type { DoctorReport } from '../../src/install/doctor.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { platformDirectory } from './platform.js';
+
+const PLATFORMS = readdirSync(platformDirectory('.')).sort();
+
+async function report(platform: string, endpoint?: string): Promise<DoctorReport> {
+  return examine({ from: { directory: platformDirectory(platform) }, namespace: 'istio-discovery', endpoint });
+}
+
+describe('the doctor on the objects of a platform', () => {
+  it.each(PLATFORMS)('prints the report for %s', async (platform) => {
+    const expected = readFileSync(`${platformDirectory(platform)}/report.txt`, 'utf8');
+    expect(formatDoctor(await report(platform))).toBe(expected);
+  });
+
+  it.each([
+    ['aks', 'by-hand', []],
+    ['aks-localdns', 'impossible', ['node-cache-aks']],
+    ['eks', 'by-hand', []],
+    ['eks-auto', 'impossible', ['dns-absent']],
+    ['eks-self-managed', 'ready', []],
+    ['gke', 'impossible', ['kube-dns']],
+    ['gke-cloud-dns', 'impossible', ['dns-absent']],
+    ['k3s', 'by-hand', []],
+    ['kind', 'ready', []],
+    ['kubeadm', 'ready', []],
+    ['kubeadm-migrating', 'ready', []],
+    ['minikube', 'ready', []],
+    ['node-local-dns', 'impossible', ['node-cache-bypass']],
+    ['openshift', 'impossible', ['dns-openshift']],
+    ['rke2', 'by-hand', []],
+    ['tapped', 'impossible', ['corefile-refused']],
+  ])('has for %s the verdict %s, because of %j', async (platform, verdict, problems) => {
+    const { verdict: found, findings } = await report(platform);
+    const codes = findings.filter(({ severity }) => severity === 'problem').map(({ code }) => code);
+    expect([found, codes]).toEqual([verdict, problems]);
+  });
+
+  it('has a test for every platform', () => {
+    expect(PLATFORMS).toHaveLength(16);
+  });
+
+  it('puts the endpoint that it is given into the commands', async () => {
+    const { steps, findings } = await report('k3s', 'tcp://10.43.7.7:6000');
+    expect(steps?.commands[0]).toContain('dnstap tcp://10.43.7.7:6000 full');
+    expect(findings.map(({ code }) => code)).not.toContain('endpoint-example');
+  });
+
+  it('refuses an endpoint that no CoreDNS can use', async () => {
+    const { verdict, findings } = await report('kubeadm', 'tcp://collector.istio-discovery.svc:6000');
+    expect(verdict).toBe('impossible');
+    expect(findings[0]).toMatchObject({ code: 'corefile-refused', severity: 'problem' });
+  });
+
+  it('knows the state of Istio', async () => {
+    expect((await report('k3s')).istio).toMatchObject({
+      revisions: [{ version: '1.26.0', outboundTrafficPolicy: 'REGISTRY_ONLY', dnsCapture: true }],
+    });
+    expect((await report('kind')).istio).toMatchObject({
+      revisions: [{ version: '1.27.1', outboundTrafficPolicy: 'ALLOW_ANY', dnsCapture: false }],
+      ambient: { version: '1.27.1-distroless', dnsCapture: true },
+      ambientNamespaces: 1,
+    });
+    expect((await report('minikube')).istio).toBeUndefined();
+  });
+
+  it('does not take a directory without objects for a cluster without DNS', async () => {
+    const directory = createTemporaryDirectory().path;
+    for (const each of [directory, `${directory}/missing`]) {
+      const examination = examine({ from: { directory: each }, namespace: 'istio-discovery' });
+      await expect(examination).rejects.toMatchObject({ code: 'INSTALL_ERR_OFFLINE_OBJECTS' });
+    }
+  });
+});
