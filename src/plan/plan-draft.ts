@@ -167,6 +167,8 @@ export class PlanDraft {
   #giveWay(current: ServiceEntry, { by, how }: Coverage): void {
     const isSafe = this.#situation.visibility.isSeenByAllOf(by, current);
     if (how === 'wildcard' || (how === 'exact' && !isSafe)) return this.#keepAs('beside-foreign-entry', current);
+    // What refers to a port that only ours has, or sees only ours, would lead nowhere.
+    if ((!isSafe || missingPorts(current, [by]).length > 0) && this.#isReferred(current)) return;
     const reason = how === 'exact' ? 'shadows-foreign-entry' : 'foreign-entry-in-namespace';
     this.#drop({
       reason,
@@ -324,16 +326,15 @@ function isSameHost(one: ServiceEntry, other: ServiceEntry): boolean {
   return normalizeHost(one.spec.hosts[0] ?? '') === normalizeHost(other.spec.hosts[0] ?? '');
 }
 
-/** Whether istioctl would compare the ports of the two: somebody may see both, by their exportTo alone. */
+/** Whether istioctl would compare the ports of the two (IST0177). To it `~` is a scope as any other. */
 function mayConflict(one: ServiceEntry, other: ServiceEntry): boolean {
-  const [a, b] = [publicAudience(one), publicAudience(other)];
-  if (a.size === 0 || b.size === 0) return false;
-  return a.has('*') || b.has('*') || [...a].some((namespace) => b.has(namespace));
+  const [a, b] = [scopesOf(one), scopesOf(other)];
+  return a.has('*') || b.has('*') || [...a].some((scope) => b.has(scope));
 }
 
-function publicAudience({ metadata, spec: { exportTo = [] } }: ServiceEntry): ReadonlySet<string> {
+function scopesOf({ metadata, spec: { exportTo = [] } }: ServiceEntry): ReadonlySet<string> {
   if (exportTo.length === 0) return new Set(['*']);
-  return new Set(exportTo.filter((name) => name !== '~').map((name) => (name === '.' ? metadata.namespace : name)));
+  return new Set(exportTo.map((name) => (name === '.' ? metadata.namespace : name)));
 }
 
 function partition<T>(items: readonly T[], belongs: (item: T) => boolean): readonly [readonly T[], readonly T[]] {

@@ -12,14 +12,20 @@ export interface AnalysisMessage {
   readonly origin: string;
 }
 
-/** Runs `istioctl analyze` on objects without a cluster, in all namespaces. Objects that it cannot read are left out. */
-export async function analyze(objects: readonly object[]): Promise<readonly AnalysisMessage[]> {
+/**
+ * Runs `istioctl analyze` on objects in all namespaces. Without a cluster it leaves out what needs to know Services, such
+ * as whether a route leads anywhere; with one, what that holds counts too. Objects that it cannot read are left out.
+ */
+export async function analyze(
+  objects: readonly object[],
+  cluster?: { readonly kubeconfigFile: string },
+): Promise<readonly AnalysisMessage[]> {
   const directory = createTemporaryDirectory();
   const file = directory.file('objects.yaml');
   writeFileSync(file, objects.map((object) => JSON.stringify(object)).join('\n---\n'));
+  const from = cluster === undefined ? '--use-kube=false' : `--kubeconfig=${cluster.kubeconfigFile}`;
   // Without -A it reads the namespace `default` only; with JSON its exit code is always 0.
-  const args = ['analyze', '--use-kube=false', '-A', '--output=json', file];
-  const { stdout } = await runCommand(await partPath('istioctl'), args);
+  const { stdout } = await runCommand(await partPath('istioctl'), ['analyze', from, '-A', '--output=json', file]);
   const messages: unknown = JSON.parse(stdout.slice(stdout.search(/^\[/m))); // log lines come first
   return messages as readonly AnalysisMessage[]; // the program's documented output
 }

@@ -75,6 +75,7 @@ export const FINDINGS = {
   'host-public-suffix': warnedHere,
   'address-single-with-none': warnedHere,
   'port-protocol-unusual': warnedHere,
+  'port-open-to-all': warnedHere,
 } as const satisfies Readonly<Record<string, FindingKind>>;
 
 export type FindingCode = keyof typeof FINDINGS;

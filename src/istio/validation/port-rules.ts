@@ -1,7 +1,7 @@
 import { isReservedPort } from '../reserved-ports.js';
 import { isLabel } from './domain-syntax.js';
 import type { Report } from './finding.js';
-import { isHttp, isKnown, isTls } from './protocols.js';
+import { isHttp, isKnown, isTcp, isTls } from './protocols.js';
 import type { PortView, SpecView } from './spec-view.js';
 
 const AUTOALLOCATE_LABEL = 'networking.istio.io/enable-autoallocate-ip';
@@ -44,9 +44,11 @@ function checkPort({ path, name, number, protocol }: PortView, report: Report): 
  * allocates none, so the port is opened to every address.
  */
 function checkCatchAll({ path, protocol }: PortView, spec: SpecView, report: Report): void {
-  if (protocol !== '' && protocol !== 'TCP') return; // istiod looks for exactly these
   const optsOut = spec.labels.get(AUTOALLOCATE_LABEL)?.toLowerCase() === 'false';
   const isAllocated = spec.resolution !== 'NONE' && !optsOut;
   if (spec.addresses.length > 0 || isAllocated) return;
-  report('port-tcp-without-addresses', path, 'without addresses the port takes the traffic of every host');
+  const problem = 'without addresses the port takes the traffic of every host';
+  // istiod looks for exactly these two; the others match no name either.
+  if (protocol === '' || protocol === 'TCP') report('port-tcp-without-addresses', path, problem);
+  else if (isTcp(protocol) && !isTls(protocol)) report('port-open-to-all', path, problem);
 }

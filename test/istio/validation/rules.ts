@@ -38,6 +38,8 @@ const label63 = 'a'.repeat(63);
 const dns = { resolution: 'DNS' };
 const fixed = { resolution: 'STATIC' };
 const dynamic = { resolution: 'DYNAMIC_DNS', hosts: ['*.example.com'] };
+const manyKeys = (count: number): object =>
+  Object.fromEntries(many(count, (i) => [`k${i}`, 'x']) as [string, string][]);
 const many = (count: number, item: (index: number) => unknown): unknown[] =>
   Array.from({ length: count }, (_, i) => item(i));
 
@@ -181,8 +183,9 @@ export const RULE_CASES: readonly RuleCase[] = [
   ports('a target port', { targetPort: 8443 }),
   ports('the protocol kafka', { protocol: 'kafka' }, 'port-protocol'),
   ports('the protocol postgres', { protocol: 'postgres' }, 'port-protocol'),
-  ...['https', 'TLS', 'tls', 'Mongo', 'redis', 'mysql', 'udp', 'tcp'].map((protocol) =>
-    ports(`the protocol ${protocol}`, { protocol }),
+  ...['https', 'TLS', 'tls', 'udp'].map((protocol) => ports(`the protocol ${protocol}`, { protocol })),
+  ...['Mongo', 'redis', 'mysql', 'tcp'].map((protocol) =>
+    ports(`${protocol} without addresses`, { protocol }, 'port-open-to-all'),
   ),
   ...['HTTP', 'http2', 'gRPC', 'grpc-web', 'http_proxy'].map((protocol) =>
     ports(`the protocol ${protocol}`, { protocol, number: 8080, name: 'plain' }),
@@ -312,6 +315,11 @@ export const RULE_CASES: readonly RuleCase[] = [
   exported('everybody and others', ['*', 'web'], 'export-to'),
   exported('nobody and others', ['web', '~'], 'export-to'),
   exported('no namespace', ['we_b'], 'export-to'),
+  {
+    what: '257 labels of a selector',
+    spec: { ...fixed, workloadSelector: { labels: manyKeys(257) } },
+    codes: ['too-many'],
+  },
   exported('a number', [12], 'type'),
 
   // DYNAMIC_DNS
