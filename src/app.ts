@@ -15,6 +15,7 @@ import type { PortSpec } from './istio/service-entry.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import type { DoctorReport } from './install/doctor.js';
 import type { StoreReport } from './install/store-report.js';
+import { FloodGuard } from './intake/flood-guard.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
 import { SourceWatch } from './intake/source-watch.js';
@@ -305,7 +306,8 @@ async function startCollector(
   const log = telemetry.log.child({ component: 'collector' });
   const source = randomUUID();
   const watch = new SourceWatch({ store, source, name: hostname(), fromMs: Date.now(), log });
-  const recorder = new Recorder({ table, store, source, now: Date.now, log, watch });
+  const guard = new FloodGuard(configuration.observation);
+  const recorder = new Recorder({ table, store, source, now: Date.now, log, guard, watch });
   const collector = new Collector({
     endpoints: dnstap.endpoints,
     intake: createFrameIntake(table),
@@ -317,7 +319,7 @@ async function startCollector(
   });
   await collector.listen();
   recorder.start(configuration.observation.flushMs);
-  observeCollector(telemetry.metrics, table, recorder, collector);
+  observeCollector(telemetry.metrics, { table, recorder, collector, guard });
   return {
     connections: () => collector.connections(),
     close: async () => {
@@ -336,7 +338,14 @@ function tellCorefileLines({ dnstap }: Configuration, log: Logger): void {
   }
 }
 
-function observeCollector(metrics: Metrics, table: ObservationTable, recorder: Recorder, collector: Collector): void {
+interface CollectorParts {
+  readonly table: ObservationTable;
+  readonly recorder: Recorder;
+  readonly collector: Collector;
+  readonly guard: FloodGuard;
+}
+
+function observeCollector(metrics: Metrics, { table, recorder, collector, guard }: CollectorParts): void {
   const single = (value: number): ReadonlyMap<string, number> => new Map([['', value]]);
   metrics.gauge('intake_connections', 'dnstap connections', () => collector.connections().length);
   metrics.counter('observation_responses_total', 'CLIENT_RESPONSE messages', undefined, () =>
@@ -354,6 +363,13 @@ function observeCollector(metrics: Metrics, table: ObservationTable, recorder: R
   metrics.counter('observation_lost_total', 'observations dropped because the store was away too long', undefined, () =>
     single(table.statistics().lost),
   );
+  metrics.counter(
+    'intake_over_cap_total',
+    'look-ups not recorded: their client had its share of hosts',
+    undefined,
+    () => single(guard.statistics().over),
+  );
+  metrics.gauge('intake_tunnels', 'parents whose children count in one row', () => guard.tunnels.length);
   metrics.counter('host_recorded_total', 'observations that the store acknowledged', undefined, () =>
     single(recorder.statistics().observations),
   );

@@ -215,6 +215,7 @@ const observation = z.strictObject({
     .max(16_777_216)
     .default(262_144)
     .meta(meta({ description: '(client, name) pairs kept in memory; the oldest go first', argument: 'N' })),
+  maxHostsPerClient: count(10_000, 'most new hosts that one client address teaches in a day'),
 });
 
 const host = z.strictObject({

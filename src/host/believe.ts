@@ -92,7 +92,7 @@ function findQuarantines(records: readonly HostRecord[], nowMs: number): readonl
 }
 
 function isTunnel(record: HostRecord): boolean {
-  return record.state === 'quarantined' && hasFlag(record, 'tunnel-like');
+  return record.state === 'quarantined' && record.reason === 'tunnel-like';
 }
 
 function applyCaps(records: readonly HostRecord[], caps: HostCaps, story: Story): readonly HostRecord[] {

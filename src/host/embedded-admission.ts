@@ -92,6 +92,14 @@ export class Admission {
   async #admitNew(edit: EmbeddedEdit, observation: Observation): Promise<Observation | undefined> {
     const { hostname } = observation;
     const domain = registrableDomain(hostname);
+    if (hostname.startsWith('*.')) {
+      // A collector that sees a tunnel tells of *.parent itself.
+      this.add(edit, hostname, {
+        core: emptyHost(observation, { state: 'quarantined', reason: 'tunnel-like' }),
+        pending: 0,
+      });
+      return observation;
+    }
     const parent = this.#parents.size === 0 ? undefined : parentsOf(hostname).find((name) => this.#parents.has(name));
     if (parent !== undefined) return this.#toRow(edit, observation, { parent, reason: 'tunnel-like' });
     const known = (await edit.get<number>(`domain!${domain}`)) ?? 0;

@@ -4,6 +4,7 @@ import type { HostStore, RecordBatch } from '../host/host-store.js';
 import type { Observation } from '../observation/observation.js';
 import type { ObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
+import type { FloodGuard } from './flood-guard.js';
 import type { SourceWatch } from './source-watch.js';
 
 export interface RecorderOptions {
@@ -14,6 +15,8 @@ export interface RecorderOptions {
   /** The clock of what is taken in: this machine's, or a capture's. */
   readonly now: () => number;
   readonly log: Logger;
+  /** Keeps floods from the store. */
+  readonly guard?: FloodGuard;
   /** Is told how far the recording has come. */
   readonly watch?: Pick<SourceWatch, 'report'>;
 }
@@ -31,6 +34,7 @@ export interface RecorderStatistics {
 const MAX_BATCH_OBSERVATIONS = 500;
 /** Batches that are sent before the first is acknowledged: this process makes one while the store merges another. */
 const MAX_UNDER_WAY = 4;
+const HEED_MS = 60_000;
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
 
@@ -43,6 +47,7 @@ export class Recorder {
   readonly #unsent: RecordBatch[] = [];
   #sequence = 0;
   #takenAtMs: number;
+  #heededAtMs = -Infinity;
   #wasAway = false;
   #running: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -121,6 +126,22 @@ export class Recorder {
     const progress = { untilMs: this.#takenAtMs, lost, wasAway: this.#wasAway, isLast: options.final };
     this.#wasAway = false;
     await this.#options.watch?.report(progress);
+    await this.#heedPeople();
+  }
+
+  /** Looks from time to time whether a person has let in what the guard keeps out. */
+  async #heedPeople(): Promise<void> {
+    const { guard, store, log } = this.#options;
+    if (guard === undefined || this.#takenAtMs - this.#heededAtMs < HEED_MS) return;
+    this.#heededAtMs = this.#takenAtMs;
+    try {
+      for (const row of guard.tunnels) {
+        const record = await store.get(row);
+        if (record !== undefined) guard.heed(record);
+      }
+    } catch (err) {
+      log.warn({ err }, 'decisions on quarantined parents not read; they are read the next time');
+    }
   }
 
   async #send({ final, signal }: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
@@ -140,8 +161,13 @@ export class Recorder {
 
   #take(final: boolean): void {
     this.#takenAtMs = this.#options.now();
-    const { observations: drained, rejections } = this.#options.table.drain({ final, nowMs: this.#takenAtMs });
-    const observations = sortedByHost(drained);
+    const { observations: drained, rejections: rejected } = this.#options.table.drain({
+      final,
+      nowMs: this.#takenAtMs,
+    });
+    const guarded = this.#options.guard?.admit(drained) ?? { observations: drained, rejections: [] };
+    const observations = sortedByHost(guarded.observations);
+    const rejections = [...rejected, ...guarded.rejections];
     for (
       let from = 0;
       from < observations.length || (from === 0 && rejections.length > 0);

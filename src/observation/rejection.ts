@@ -18,6 +18,7 @@ export const REJECTIONS = {
   'internal-address': 'only addresses of the cluster, loopback, link-local or unspecified',
   'single-label': 'a name of one label cannot be told from a host of the cluster',
   underscore: 'a name with an underscore cannot be a host of a ServiceEntry',
+  'over-cap': 'one client taught more new hosts in a day than it may; its other look-ups count',
   'invalid-name': 'a name that cannot be a host of a ServiceEntry',
 } as const;
 export type Rejection = keyof typeof REJECTIONS;

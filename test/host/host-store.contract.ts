@@ -420,6 +420,22 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         expect(await store.get(host('new'))).toMatchObject({ state: 'candidate', lookups: 1 });
       }));
 
+    it('takes a row of a parent from a collector that saw a tunnel, quarantined', () =>
+      withStore(async (store) => {
+        const hostname = '*.t.example.com' as Hostname; // valid by hand
+        await store.record(
+          batch(1, [observation({ hostname, lookups: 400 }), observation({ hostname, client: '10.244.0.8' })]),
+        );
+        expect(await store.get(hostname)).toMatchObject({
+          state: 'quarantined',
+          reason: 'tunnel-like',
+          lookups: 401,
+          children: [],
+          ttlSeconds: { min: 30, max: 60 },
+          pending: [{ client: '10.244.0.7' }, { client: '10.244.0.8' }],
+        });
+      }));
+
     it('comes to the same counts by any order and repetition of batches, also where there are too many hosts', async () => {
       const arbitrary = fc.record({
         hostname: fc.constantFrom(...(['a', 'b', 'c', 'd.e'].map((label) => `${label}.example.com`) as Hostname[])), // valid by hand

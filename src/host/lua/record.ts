@@ -113,8 +113,10 @@ local maxOfDomain, maxOfShard = tonumber(ARGV[4]), tonumber(ARGV[5])
 local hasParents = redis.call('EXISTS', KEYS[4]) == 1
 local hosts = redis.call('ZCARD', KEYS[2])
 
+-- A collector that sees a tunnel tells of *.parent itself.
 -- Where a host goes that is not known: to a row of its own (nil), to that of a parent, or (false) only into a count.
 local function rowOf(hostname, domain)
+  if string.sub(hostname, 1, 2) == '*.' then return hostname, 'tunnel-like' end
   local parent = hasParents and string.match(hostname, '^[^.]+%.(.+)$')
   while parent and #parent >= #domain do
     if redis.call('SISMEMBER', KEYS[4], parent) == 1 then return '*.' .. parent, 'tunnel-like' end
@@ -185,7 +187,7 @@ for i = 5, #KEYS do
   end
   if pending ~= waiting then put('q', nil, pending) end
   if row ~= false then
-    if row then put('e', known[9], children(known[9], ARGV[at])) end
+    if row and row ~= ARGV[at] then put('e', known[9], children(known[9], ARGV[at])) end
     if not known[1] then redis.call('ZADD', KEYS[2], 0, name) end
     redis.call('HSET', key, unpack(set))
   end
