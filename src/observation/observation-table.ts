@@ -3,6 +3,7 @@ import { CLASS_IN, RecordType, ResponseCode } from '../dns/record-types.js';
 import { readAnswer, type Answer, type AnswerSettings } from './answer.js';
 import { AnswerScan } from './answer-scan.js';
 import { createClientTable } from './client-table.js';
+import { createExchangeTable } from './exchange-table.js';
 import { readNameFacts, type NameFacts } from './name-facts.js';
 import { createNameTable } from './name-table.js';
 import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation, type Origin } from './observation.js';
@@ -35,6 +36,8 @@ export interface ResponseView {
   readonly responseTimeNsec: number;
   readonly queryAddressStart: number;
   readonly queryAddressLength: number;
+  /** 0: not known. */
+  readonly queryPort: number;
   readonly responseMessageStart: number;
   readonly responseMessageLength: number;
   readonly extraStart: number;
@@ -92,18 +95,24 @@ const TRUNCATED = 0x02; // TC, in the third octet
  * A row, as eight float64 or sixteen int32:
  *
  * ```
- *   octet    0        8         16       24           32      36    40       44       48   52
- *   row      slotMs | firstMs | lastMs | balanceMs  | client| host| lookups| balance| cut| extra | (free)
+ *   octet    0        8         16       24           32      36    40       44       48   52      56       60
+ *   row      slotMs | firstMs | lastMs | balanceMs  | client| host| lookups| balance| cut| extra | answers| drains
  * ```
  * slotMs     start of the evidence slot of what was counted      lookups  since the last drain; 0: the row is clean
  * balanceMs  when `balance` changed last                         balance  A answers less AAAA answers, not paired yet
  * cut        1: the last answer was truncated                    extra    hash of the in-band metadata
+ * answers    what `lookups` was counted from                     drains   times that the row was cleaned
  */
 const ROW_OCTETS = 64;
 const TIMES = ROW_OCTETS / 8;
 const COUNTS = ROW_OCTETS / 4;
 const [SLOT_MS, FIRST_MS, LAST_MS, BALANCE_MS] = [0, 1, 2, 3] as const;
-const [CLIENT, HOST, LOOKUPS, BALANCE, CUT, EXTRA] = [8, 9, 10, 11, 12, 13] as const;
+const [CLIENT, HOST, LOOKUPS, BALANCE, CUT, EXTRA, ANSWERS, DRAINS] = [8, 9, 10, 11, 12, 13, 14, 15] as const;
+
+/** How an answer was taken: not at all, or into a look-up that is counted already, or as a look-up. */
+const [UNCOUNTED, SECOND_HALF, COUNTED] = [0, 1, 2] as const;
+type Counted = typeof UNCOUNTED | typeof SECOND_HALF | typeof COUNTED;
+const COUNTED_BITS = 2;
 
 const VERDICT_SLOTS = 65_536;
 const VERDICT = 4; // int32 of a verdict, one of them free
@@ -177,6 +186,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let nameHash = 0;
   // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
   const clock = new Float64Array([0, Infinity, -Infinity]);
+  const exchanges = createExchangeTable(seed, clock);
 
   const atMs = (): number => clock[AT] as number;
 
@@ -264,7 +274,38 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (row < 0) return startAfresh(isA);
     if (answer.minTtlSeconds < (ttls[host * 2] as number)) ttls[host * 2] = answer.minTtlSeconds;
     if (answer.maxTtlSeconds > (ttls[host * 2 + 1] as number)) ttls[host * 2 + 1] = answer.maxTtlSeconds;
-    addLookup(row, isA);
+    addInExchange(row, client, name, isA);
+  }
+
+  function addInExchange(row: number, client: number, name: number, isA: boolean): void {
+    const exchange = exchanges.keyOf(client, response.queryPort, data.getUint16(start));
+    if (exchange !== 0 && exchanges.find(exchange) && exchanges.name !== name) {
+      if (exchanges.row === row) return; // an ExternalName: what it leads to has just been counted
+      takeBack(row, isA);
+    }
+    const counted = addLookup(row, isA);
+    if (exchange === 0) return;
+    exchanges.row = row;
+    exchanges.name = name;
+    exchanges.counted = counted | ((counts[row * COUNTS + DRAINS] as number) << COUNTED_BITS);
+    exchanges.note(exchange);
+  }
+
+  /** What was counted before this answer of the same exchange was CoreDNS's own look-up, if the answer leads there. */
+  function takeBack(row: number, isA: boolean): void {
+    const before = exchanges.row;
+    const host = hosts[counts[row * COUNTS + HOST] as number] as Host; // rows are made for known hosts only
+    const { hostname } = hosts[counts[before * COUNTS + HOST] as number] as Host;
+    const drains = counts[before * COUNTS + DRAINS] as number;
+    const counted = exchanges.counted ^ (drains << COUNTED_BITS); // anything else after a drain: it is gone
+    if ((counted !== SECOND_HALF && counted !== COUNTED) || !host.cnames.includes(hostname)) return;
+    const balance = counts[before * COUNTS + BALANCE] as number;
+    counts[before * COUNTS + BALANCE] = isA ? balance - 1 : balance + 1;
+    const answers = (counts[before * COUNTS + ANSWERS] as number) - 1;
+    counts[before * COUNTS + ANSWERS] = answers;
+    const lookups = (counts[before * COUNTS + LOOKUPS] as number) - (counted === COUNTED ? 1 : 0);
+    // An answer that is left was asked for, be it the second half of a look-up whose first half was CoreDNS's own.
+    counts[before * COUNTS + LOOKUPS] = answers === 0 ? 0 : Math.max(1, lookups);
   }
 
   /** A table is full: all start afresh, and the response at hand, which then fits, is taken again. */
@@ -348,12 +389,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     return id;
   }
 
-  function addLookup(row: number, isA: boolean): void {
+  function addLookup(row: number, isA: boolean): Counted {
     if (response.extraLength > 0) noteExtra(row);
     if (counts[row * COUNTS + LOOKUPS] !== 0 && !isInSlot(row)) putAside(row);
     const isNew = isNewLookup(row, isA);
     if (counts[row * COUNTS + LOOKUPS] === 0) {
-      if (!isNew) return; // the other half of a look-up that was drained already
+      if (!isNew) return UNCOUNTED; // the other half of a look-up that was drained already
       if (dirtyCount === maxPairs) compactDirty();
       dirty[dirtyCount++] = row;
       times[row * TIMES + SLOT_MS] = Math.floor(atMs() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
@@ -363,7 +404,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       if (atMs() < (times[row * TIMES + FIRST_MS] as number)) times[row * TIMES + FIRST_MS] = atMs();
       if (atMs() > (times[row * TIMES + LAST_MS] as number)) times[row * TIMES + LAST_MS] = atMs();
     }
-    if (isNew) counts[row * COUNTS + LOOKUPS] = (counts[row * COUNTS + LOOKUPS] as number) + 1;
+    counts[row * COUNTS + ANSWERS] = (counts[row * COUNTS + ANSWERS] as number) + 1;
+    if (!isNew) return SECOND_HALF;
+    counts[row * COUNTS + LOOKUPS] = (counts[row * COUNTS + LOOKUPS] as number) + 1;
+    return COUNTED;
   }
 
   function isInSlot(row: number): boolean {
@@ -403,6 +447,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     counts[rowCount * COUNTS + BALANCE] = 0;
     counts[rowCount * COUNTS + CUT] = 0;
     counts[rowCount * COUNTS + EXTRA] = 0;
+    counts[rowCount * COUNTS + ANSWERS] = 0;
+    counts[rowCount * COUNTS + DRAINS] = 0;
     rowPods[rowCount] = undefined;
     return rowCount++;
   }
@@ -427,7 +473,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       return;
     }
     ready.push(observationOf(row));
-    counts[row * COUNTS + LOOKUPS] = 0; // the row stays in `dirty`, where a clean row is passed over
+    clean(row); // it stays in `dirty`, where a clean row is passed over
+  }
+
+  function clean(row: number): void {
+    counts[row * COUNTS + LOOKUPS] = 0;
+    counts[row * COUNTS + ANSWERS] = 0;
+    counts[row * COUNTS + DRAINS] = (counts[row * COUNTS + DRAINS] as number) + 1;
   }
 
   function compactDirty(): void {
@@ -461,7 +513,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       const row = dirty[i] as number;
       if (counts[row * COUNTS + LOOKUPS] === 0) continue;
       drained.push(observationOf(row));
-      counts[row * COUNTS + LOOKUPS] = 0;
+      clean(row);
     }
     dirtyCount = 0;
     return drained;
@@ -488,6 +540,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     names.clear();
     clients.clear();
     walks.clear();
+    exchanges.clear();
     facts.length = 0;
     answered.fill(0);
     verdicts.fill(0);

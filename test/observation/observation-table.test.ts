@@ -37,6 +37,93 @@ const positive = (name: string, more: Partial<ResponseText> = {}): ResponseText 
   ...more,
 });
 
+describe('a CNAME that CoreDNS follows itself, and shows as if the client had', () => {
+  const chain = (name: string, type: 'A' | 'AAAA'): readonly string[] => [
+    `${name} CNAME edge.example.net`,
+    `edge.example.net ${type} ${type === 'A' ? '192.0.2.1' : '2001:db8::1'}`,
+  ];
+  const pair = (name: string, exchange: { readonly port: number; readonly id: number }): readonly ResponseText[] =>
+    (['A', 'AAAA'] as const).flatMap((type, index) => {
+      const { port, id } = { ...exchange, id: exchange.id + index };
+      const own = { name: 'edge.example.net', type, answers: chain(name, type).slice(1), port, id };
+      return [own, { name, type, answers: chain(name, type), port, id }];
+    });
+  const SERVICE = 'payments.shop.svc.cluster.local';
+  /** The same behind a Service of type ExternalName. */
+  const inCluster = ({ name, answers = [] }: ResponseText): Partial<ResponseText> => ({
+    name: name.replace('alias.example.com', SERVICE),
+    answers: answers.map((answer) => answer.replace('alias.example.com', SERVICE)),
+  });
+  const lookupsOf = (responses: readonly ResponseText[]): Record<string, number> =>
+    Object.fromEntries(observe(newTable(), responses).observations.map(({ hostname, lookups }) => [hostname, lookups]));
+
+  it('is no look-up of its target', () => {
+    expect(lookupsOf(pair('alias.example.com', { port: 40_000, id: 7 }))).toEqual({ 'alias.example.com': 1 });
+  });
+
+  it('is none, in whatever order the two families are answered', () => {
+    const [ownA, a, ownAaaa, aaaa] = pair('alias.example.com', { port: 40_000, id: 7 }) as [
+      ResponseText,
+      ResponseText,
+      ResponseText,
+      ResponseText,
+    ];
+    for (const order of [
+      [ownA, ownAaaa, a, aaaa],
+      [ownAaaa, ownA, a, aaaa],
+      [ownAaaa, aaaa, ownA, a],
+    ]) {
+      expect(lookupsOf(order)).toEqual({ 'alias.example.com': 1 });
+      const external = order.map((response) => ({ ...response, ...inCluster(response) }));
+      expect(lookupsOf(external)).toEqual({ 'edge.example.net': 1 });
+    }
+  });
+
+  it('never takes back the last answer that the client asked for, though it was the second half of a look-up', () => {
+    const [ownA, a, ownAaaa, aaaa] = pair('alias.example.com', { port: 40_000, id: 7 });
+    const [first, , second] = pair('alias.example.com', { port: 40_001, id: 19 }); // the client's own, at the same time
+    const order = [ownAaaa, first, aaaa, second, ownA, a].flatMap((response) => response ?? []);
+    expect(lookupsOf(order)).toEqual({ 'alias.example.com': 1, 'edge.example.net': 1 });
+  });
+
+  it('leaves what was drained meanwhile, and takes nothing else for it', () => {
+    const [ownA, a] = pair('alias.example.com', { port: 40_000, id: 7 }) as [ResponseText, ResponseText];
+    const table = newTable();
+    expect(hostsOf(table, [ownA])).toEqual(['edge.example.net']);
+    const own = { ...ownA, port: 40_001, id: 9 };
+    expect(hostsOf(table, [own, a]).toSorted()).toEqual(['alias.example.com', 'edge.example.net']);
+  });
+
+  it('is one look-up, and not two, behind an ExternalName', () => {
+    expect(lookupsOf(pair(SERVICE, { port: 40_000, id: 7 }))).toEqual({ 'edge.example.net': 1 });
+  });
+
+  it('takes nothing from what the client asked for itself', () => {
+    const own = { name: 'edge.example.net', answers: ['edge.example.net A 192.0.2.1'], port: 40_001, id: 9 };
+    expect(lookupsOf([own, ...pair('alias.example.com', { port: 40_000, id: 7 })])).toEqual({
+      'alias.example.com': 1,
+      'edge.example.net': 1,
+    });
+  });
+
+  it('does not mistake a client that uses a port and an ID again', () => {
+    const again = { ...positive('www.example.com'), port: 40_000, id: 7 };
+    expect(lookupsOf([again, { ...positive('api.example.com'), port: 40_000, id: 7 }])).toEqual({
+      'api.example.com': 1,
+      'www.example.com': 1,
+    });
+  });
+
+  it.each([
+    ['no port', { port: 0, id: 7 }],
+    ['the ID 0, as over HTTPS', { port: 40_000, id: 0 }],
+  ])('cannot be told with %s', (_what, exchange) => {
+    const [own, outer] = pair('alias.example.com', exchange);
+    const responses = [own, outer].flatMap((response) => response ?? []);
+    expect(Object.keys(lookupsOf(responses)).toSorted()).toEqual(['alias.example.com', 'edge.example.net']);
+  });
+});
+
 describe('a positive answer', () => {
   it('is an observation of the name asked, folded, with its addresses, TTLs and CNAMEs', () => {
     const { observations, rejections } = observe(newTable(), [

@@ -16,7 +16,7 @@ const OUTPUT = directory.file('output');
 /** Settings of CoreDNS that matter for what it tells, and for some the only programs to try. */
 const SETTINGS: readonly (DnsSetting & { readonly of?: readonly string[] })[] = [
   { suffix: '', lastHost: 'mail.example.com' },
-  { suffix: '-autopath', lastHost: 'edge.example.net', of: ['glibc', 'musl', 'go'] },
+  { suffix: '-autopath', lastHost: 'api.example.com', of: ['glibc', 'musl', 'go'] },
   { suffix: '-coredns-1.11', lastHost: 'chain.example.net', of: ['glibc'] },
   { suffix: '-metadata', lastHost: 'chain.example.org', of: ['glibc'] },
 ];

@@ -25,7 +25,7 @@ export interface Recording {
 export interface DnsSetting {
   /** Put behind the program's name; empty for kubeadm's setting. */
   readonly suffix: '' | '-autopath' | '-coredns-1.11' | '-metadata';
-  /** A host that nothing else looks up: when its look-up has arrived, everything before it has. */
+  /** The host of the last look-up, another one for each setting: when it has arrived, everything before it has. */
   readonly lastHost: string;
   /** An endpoint that CoreDNS sends everything to as well. */
   readonly alsoTo?: string;
@@ -95,6 +95,9 @@ export async function startResolverCluster(): Promise<ResolverCluster> {
   };
 }
 
+/** A zone of the cluster's own DNS, as companies have them. */
+const ALIAS = ['template IN ANY alias.example.org {', '   answer "{{ .Name }} 60 IN CNAME edge.example.net."', '}'];
+
 const WITH = {
   '': '',
   '-autopath': ' with autopath',
@@ -127,6 +130,7 @@ async function startDns(setting: DnsSetting, { server, network, upstream, tap }:
     dnstapOptions,
     pods: suffix === '-autopath' || suffix === '-metadata' ? 'verified' : 'insecure',
     extraLines: [
+      ...ALIAS,
       ...(alsoTo === undefined ? [] : [`dnstap ${alsoTo} full`]),
       ...(suffix === '-autopath' ? ['autopath @kubernetes'] : []),
       ...(suffix === '-metadata' ? ['metadata'] : []),

@@ -29,6 +29,7 @@ export function mainWorkload(program: string): readonly NameToLookUp[] {
     same('xn--bcher-kva.example.com'),
     same('cdn.example.com'),
     same('chain.example.com'),
+    same('alias.example.org'), // a CNAME that the cluster's CoreDNS serves and follows itself, to edge.example.net
     same('many.example.com'), // more addresses than an answer by UDP holds
     same('https.example.com'),
     same('www.example.com'),

@@ -10,15 +10,25 @@ export interface ResponseText {
   readonly answers?: readonly string[];
   readonly extra?: string;
   readonly truncated?: boolean;
+  /** 0 unless told: not known. */
+  readonly port?: number;
+  readonly id?: number;
 }
 
 const TTL_SECONDS = 60;
 
 /** The wire form of a response, made by dns-packet. */
-export function encodeResponse({ name, type = 'A', rcode = 0, answers = [], truncated = false }: ResponseText): Buffer {
+export function encodeResponse({
+  name,
+  type = 'A',
+  rcode = 0,
+  answers = [],
+  truncated = false,
+  id = 1,
+}: ResponseText): Buffer {
   return encode({
     type: 'response',
-    id: 1,
+    id,
     flags: (truncated ? 0x0200 : 0) | 0x0100 | rcode,
     questions: [{ type, name, class: 'IN' }],
     answers: answers.map(parseAnswer),
@@ -44,6 +54,7 @@ export function responseView(response: ResponseText, queryTimeMs = 0): ResponseV
     buffer: Buffer.concat([address, message, extra]),
     queryAddressStart: 0,
     queryAddressLength: address.length,
+    queryPort: response.port ?? 0,
     responseMessageStart: address.length,
     responseMessageLength: message.length,
     extraStart: address.length + message.length,
