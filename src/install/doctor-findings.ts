@@ -20,7 +20,6 @@ const FINDINGS = {
     'warning',
     'AKS writes the Deployment and the Corefile back: no sidecar; ConfigMap coredns-custom stays',
   ],
-  'collector-absent': ['problem', 'no collector of istio-discovery is there'],
   'collector-alone': ['problem', 'no CoreDNS is connected to the collector'],
   'collector-silent': ['warning', 'CoreDNS is connected, but no query has come yet'],
   'collector-unreadable': ['warning', "the collector's metrics cannot be read through the API server"],
@@ -95,6 +94,10 @@ const FINDINGS = {
   'reload-wedge': [
     'note',
     'save no Corefile with a mistake while it has a tap: CoreDNS goes on with the old one, sends nothing more, and reads no other until its pods are restarted',
+  ],
+  'reload-pending': [
+    'note',
+    'the Corefile has the tap, and no CoreDNS is connected: it reads the Corefile within about two minutes; after that look for a NetworkPolicy between them, or restart its pods',
   ],
   'right-missing': ['problem', 'a right is missing'],
   'rke2-reverts': ['warning', 'an upgrade of RKE2 writes the Corefile back; HelmChartConfig rke2-coredns stays'],

@@ -69,7 +69,8 @@ export interface DoctorReport {
 export function diagnose(input: DoctorInput): DoctorReport {
   const { dns, endpoint } = input;
   const check = checkLiveCorefile(dns, isInstalled(input) ? endpoint : undefined);
-  const steps = dns.corefile === undefined ? undefined : vendorSteps(dns, endpoint);
+  // What has been done by hand need not be done again.
+  const steps = isInstalled(input) && !isTapAbsent(check) ? undefined : vendorSteps(dns, endpoint);
   const findings = findingsOf(input, check, steps);
   const verdict = verdictOf(findings, { hasSteps: steps !== undefined, isInstalled: isInstalled(input) });
   return {
@@ -128,7 +129,7 @@ function findingsOf(
     ...storeFindings(store),
     ...rights.filter(({ allowed }) => !allowed).map((right) => finding('right-missing', describeRight(right))),
     ...notRead.map((what) => finding('not-read', what)),
-    ...arrivalFindings(arrival),
+    ...arrivalFindings(arrival, check),
     ...exampleFindings(input, steps),
   ];
   return findings.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
@@ -265,17 +266,23 @@ function storeFindings(store: StoreReport | undefined): readonly DoctorFinding[]
   return codes.filter((code) => code !== false).map((code) => finding(code));
 }
 
-const ARRIVAL_FINDINGS: Readonly<Record<ArrivalCheck['state'], DoctorFindingCode>> = {
-  absent: 'collector-absent',
+const ARRIVAL_FINDINGS: Readonly<Record<Exclude<ArrivalCheck['state'], 'absent'>, DoctorFindingCode>> = {
   alone: 'collector-alone',
   arriving: 'queries-arrive',
   silent: 'collector-silent',
   unreadable: 'collector-unreadable',
 };
 
-function arrivalFindings(arrival: ArrivalCheck | undefined): readonly DoctorFinding[] {
+function arrivalFindings(arrival: ArrivalCheck | undefined, check: LiveCheck | undefined): readonly DoctorFinding[] {
   // Before installation there is no collector, which is no finding.
-  return arrival === undefined || arrival.state === 'absent' ? [] : [finding(ARRIVAL_FINDINGS[arrival.state])];
+  if (arrival === undefined || arrival.state === 'absent') return [];
+  const found = finding(ARRIVAL_FINDINGS[arrival.state]);
+  const isPending = arrival.state === 'alone' && !isTapAbsent(check);
+  return isPending ? [found, finding('reload-pending')] : [found];
+}
+
+function isTapAbsent(check: LiveCheck | undefined): boolean {
+  return check === undefined || check.findings.some(({ code }) => code === 'tap-absent' || code === 'corefile-refused');
 }
 
 function describeRight({ verb, group, resource, namespace }: ReviewedRight): string {

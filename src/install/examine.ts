@@ -5,6 +5,7 @@ import { type ClusterObjects, liveObjects } from './cluster-objects.js';
 import { checkCorefile } from './corefile/check-corefile.js';
 import { type ClusterDns, detectClusterDns } from './detect-cluster-dns.js';
 import { detectIstio } from './detect-istio.js';
+import { detectStore } from './detect-store.js';
 import { diagnose, type DoctorReport } from './doctor.js';
 import { readOfflineObjects } from './offline-objects.js';
 import { labelsOf } from './pod-template.js';
@@ -19,6 +20,7 @@ export interface ExamineOptions {
   readonly namespace: string;
   /** Where CoreDNS sends to, or is to send to. @defaultValue the Service of the collector, else what the Corefile has */
   readonly endpoint?: string | undefined;
+  /** @defaultValue what the objects of the bundled Redis tell */
   readonly store?: StoreReport | undefined;
   readonly signal?: AbortSignal;
 }
@@ -35,7 +37,7 @@ const ESSENTIAL_NAMESPACES: readonly (string | undefined)[] = ['kube-system', 'o
  * @throws KubernetesError, also when the cluster DNS cannot be read for want of rights; OfflineObjectsError
  */
 export async function examine(options: ExamineOptions): Promise<DoctorReport> {
-  const { from, namespace, store, signal } = options;
+  const { from, namespace, signal } = options;
   const notRead = new Set<string>();
   const source = 'client' in from ? liveObjects(from.client, signal) : await readOfflineObjects(from.directory);
   const objects = tolerant(source, notRead);
@@ -46,7 +48,7 @@ export async function examine(options: ExamineOptions): Promise<DoctorReport> {
     dns,
     istio,
     mayHaveIstio: istio === undefined && notRead.size > 0,
-    store,
+    store: options.store ?? (await detectStore(objects, namespace)),
     namespace,
     endpoint: endpoint ?? EXAMPLE_ENDPOINT,
     isExampleEndpoint: endpoint === undefined,

@@ -1,0 +1,206 @@
+import { writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { KubernetesClient } from '../../src/kubernetes/client.js';
+import { inspectRedis } from '../../src/host/inspect-redis.js';
+import { insertTap } from '../../src/install/corefile/insert-tap.js';
+import type { DoctorReport } from '../../src/install/doctor.js';
+import { examine } from '../../src/install/examine.js';
+import { askByUdp } from '../../src/dnstap-ts/test/interop/dns-client.js';
+import { ROOT } from '../support/command.js';
+import { startCoreDns } from '../support/coredns.js';
+import { freePort } from '../support/free-port.js';
+import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
+import { createPodNetwork } from '../support/pods.js';
+import { acceptsTcp, answersHttp } from '../support/probe.js';
+import { startPart, type Part } from '../support/process.js';
+import { startRedis } from '../support/redis.js';
+import { runProgram } from '../support/program.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitUntil } from '../support/wait-until.js';
+import { applyPlatform, platformDirectory, removePlatform } from './platform.js';
+
+const NAMESPACE = 'istio-discovery';
+
+let server: KubeApiserver;
+let client: KubernetesClient;
+
+beforeAll(async () => {
+  server = await startKubeApiserver();
+  client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
+}, 120_000);
+
+afterAll(async () => {
+  await client.close();
+  await server.stop();
+});
+
+function codes({ findings }: DoctorReport): readonly string[] {
+  return findings.map(({ code, severity }) => `${severity} ${code}`);
+}
+
+describe('the doctor in a real API server', () => {
+  it.each(['eks', 'node-local-dns', 'openshift', 'rke2'])('finds for %s the same as in files', async (platform) => {
+    await applyPlatform(server, platform);
+    try {
+      const live = await examine({ from: { client }, namespace: NAMESPACE });
+      const offline = await examine({ from: { directory: platformDirectory(platform) }, namespace: NAMESPACE });
+      expect(codes(live)).toEqual(codes(offline));
+      const { clusterIp: _, ...dns } = live.dns; // of the test's own range
+      expect(offline.dns).toMatchObject(dns);
+      expect(live).toMatchObject({ verdict: offline.verdict, arrival: { state: 'absent' } });
+      expect(live.rights?.every(({ allowed }) => allowed)).toBe(true);
+    } finally {
+      await removePlatform(server, platform);
+    }
+  });
+
+  it('says which rights are missing, and what it could not read', async () => {
+    await applyPlatform(server, 'kubeadm');
+    const kubeconfig = await createReader();
+    const reader = KubernetesClient.load({ kubeconfig });
+    try {
+      const report = await examine({ from: { client: reader }, namespace: NAMESPACE });
+      expect(report).toMatchObject({ verdict: 'impossible', dns: { kind: 'coredns', workload: 'Deployment/coredns' } });
+      expect(report.rights?.some(({ allowed }) => allowed)).toBe(false);
+      expect(report.findings).toContainEqual({
+        code: 'right-missing',
+        severity: 'problem',
+        text: 'patch configmaps in kube-system: a right is missing',
+      });
+      const unread = report.findings.filter(({ code }) => code === 'not-read').map(({ text }) => text.split(':')[0]);
+      expect(unread).toContain('Node');
+      expect(unread).toContain('Deployment in istio-system');
+      expect(codes(report)).not.toContain('warning istio-absent'); // it was not read
+    } finally {
+      await reader.close();
+    }
+    await expect(runProgram('doctor', '--kubeconfig', kubeconfig)).rejects.toMatchObject({
+      cause: { code: 1 },
+    });
+  });
+
+  it('says from outside whether queries arrive, and why not', async () => {
+    const address = await addressOfThisMachine();
+    const [tapPort, httpPort] = [await freePort(), await freePort()];
+    await createCollectorPod(address, httpPort);
+    const endpoint = `tcp://${address}:${tapPort}`;
+    const diagnose = (): Promise<DoctorReport> => examine({ from: { client }, namespace: NAMESPACE, endpoint });
+
+    expect(await diagnose()).toMatchObject({ verdict: 'broken', arrival: { state: 'unreadable' } });
+
+    await startCollector({ endpoint, httpAddress: `${address}:${httpPort}` });
+    const alone = await diagnose();
+    expect(alone).toMatchObject({ verdict: 'broken', arrival: { state: 'alone' } });
+    expect(codes(alone)).toEqual(expect.arrayContaining(['problem tap-absent', 'problem collector-alone']));
+
+    await patchCorefile(endpoint);
+    expect(codes(await diagnose())).toEqual(expect.arrayContaining(['problem collector-alone', 'note reload-pending']));
+    const dnsPort = await freePort();
+    const line = `dnstap ${endpoint} full`;
+    await startCoreDns({
+      corefile: `.:${dnsPort} {\n  ${line}\n  template IN A . {\n    answer "{{ .Name }} 60 IN A 192.0.2.1"\n  }\n}\n`,
+      ready: async () => acceptsTcp('127.0.0.1', dnsPort),
+    });
+    await waitUntil(async () => (await diagnose()).arrival?.state === 'silent', { what: 'a connection' });
+    await askByUdp(dnsPort, 'www.example.com');
+    await waitUntil(async () => (await diagnose()).arrival?.state === 'arriving', { what: 'a query' });
+    expect(await diagnose()).toMatchObject({
+      verdict: 'installed',
+      plan: [],
+      arrival: { collectors: [{ pod: 'istio-discovery/collector', connections: 1, responses: 1 }] },
+    });
+  });
+});
+
+describe('inspectRedis', () => {
+  it.each([
+    ['append-only file', []],
+    ['snapshots', ['--appendonly', 'no', '--save', '3600 1']],
+    ['none', ['--appendonly', 'no']],
+  ])('tells of persistence: %s', async (persistence, args) => {
+    const redis = await startRedis({ args: [...args, '--maxmemory-policy', 'allkeys-lru'] });
+    const inspection = await inspectRedis({ url: redis.url });
+    expect(inspection).toEqual({ persistence, evictionPolicy: 'allkeys-lru' });
+    await redis.stop();
+  });
+
+  it('tells nothing of snapshots where it may not ask', async () => {
+    const redis = await startRedis({ args: ['--appendonly', 'no', '--rename-command', 'CONFIG', ''] });
+    expect(await inspectRedis({ url: redis.url })).toEqual({ evictionPolicy: 'noeviction' });
+    await redis.stop();
+  });
+
+  it('fails when there is none', async () => {
+    const inspection = inspectRedis({ url: `redis://127.0.0.1:${await freePort()}` });
+    await expect(inspection).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
+  });
+});
+
+/** The kubeconfig of an account that may read kube-system and nothing else. */
+async function createReader(): Promise<string> {
+  await server.kubectl(['-n', 'default', 'create', 'serviceaccount', 'reader']);
+  const resources = 'configmaps,services,deployments.apps,daemonsets.apps';
+  await server.kubectl(['-n', 'kube-system', 'create', 'role', 'reader', '--verb=get,list', `--resource=${resources}`]);
+  const subject = '--serviceaccount=default:reader';
+  await server.kubectl(['-n', 'kube-system', 'create', 'rolebinding', 'reader', '--role=reader', subject]);
+  await server.kubectl(['create', 'namespace', 'openshift-dns']).catch(() => undefined); // it may be there
+  const token = (await server.kubectl(['-n', 'default', 'create', 'token', 'reader'])).trim();
+  const file = createTemporaryDirectory().file('kubeconfig');
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster: { server: server.url, 'certificate-authority': server.caFile } }],
+    users: [{ name: 'reader', user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'reader' } }],
+    'current-context': 'test',
+  };
+  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+  return file;
+}
+
+/** The API server sends nothing to a loopback address. */
+async function addressOfThisMachine(): Promise<string> {
+  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const found = addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
+  return found ?? (await createPodNetwork()).dnsAddress;
+}
+
+async function createCollectorPod(address: string, httpPort: number): Promise<void> {
+  await server.kubectl(['create', 'namespace', NAMESPACE]);
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name: 'collector',
+      namespace: NAMESPACE,
+      labels: { 'app.kubernetes.io/name': 'istio-discovery', 'app.kubernetes.io/component': 'collector' },
+    },
+    spec: {
+      containers: [{ name: 'collector', image: 'test', ports: [{ name: 'http', containerPort: httpPort }] }],
+      nodeName: 'node',
+    },
+  };
+  await server.kubectl(['apply', '-f', '-'], JSON.stringify(pod));
+  const status = { phase: 'Running', podIP: address, podIPs: [{ ip: address }] };
+  const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify({ status })];
+  await server.kubectl(['-n', NAMESPACE, 'patch', 'pod', 'collector', ...patch]);
+}
+
+async function startCollector({ endpoint, httpAddress }: { endpoint: string; httpAddress: string }): Promise<Part> {
+  const store = `embedded://${createTemporaryDirectory().file('store')}`;
+  return startPart({
+    name: 'collector',
+    command: process.execPath,
+    args: [`${ROOT}/dist/main.js`, 'collect', '--dnstap', endpoint, '--store', store, '--http-address', httpAddress],
+    ready: async () => answersHttp(`http://${httpAddress}/livez`),
+  });
+}
+
+async function patchCorefile(endpoint: string): Promise<void> {
+  const get = ['-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'json'];
+  const configMap = JSON.parse(await server.kubectl(get)) as { data: { Corefile: string } }; // a ConfigMap of kubeadm
+  const inserted = insertTap(configMap.data.Corefile, { endpoint, version: '1.11.3' });
+  if ('refused' in inserted) throw new Error(inserted.refused);
+  const patch = ['--type=merge', '-p', JSON.stringify({ data: { Corefile: inserted.text } })];
+  await server.kubectl(['-n', 'kube-system', 'patch', 'configmap', 'coredns', ...patch]);
+}
