@@ -170,6 +170,34 @@ const networkPolicy = z.strictObject({
   ),
 });
 
+const monitoring = z.strictObject({
+  serviceMonitor: z
+    .strictObject({
+      enabled: described(z.boolean().default(false), 'Let the Prometheus Operator scrape collector and reconciler.'),
+      labels: described(texts().default({}), 'Further labels, by which your Prometheus selects ServiceMonitors.'),
+      interval: described(
+        z
+          .string()
+          .regex(/^[0-9]+[sm]$/)
+          .default('30s'),
+        'Time between two scrapes.',
+      ),
+    })
+    .prefault({}),
+  prometheusRule: z
+    .strictObject({
+      enabled: described(z.boolean().default(false), 'Alerts for the Prometheus Operator.'),
+      labels: described(texts().default({}), 'Further labels, by which your Prometheus selects rules.'),
+    })
+    .prefault({}),
+  dashboard: z
+    .strictObject({
+      enabled: described(z.boolean().default(false), 'A ConfigMap with a dashboard for Grafana.'),
+      labels: described(texts().default({ grafana_dashboard: '1' }), 'Labels by which Grafana finds dashboards.'),
+    })
+    .prefault({}),
+});
+
 /** The values of the chart. Unknown keys are refused. */
 export const chartValuesSchema = z.strictObject({
   image: imageOf(
@@ -191,6 +219,7 @@ export const chartValuesSchema = z.strictObject({
     'Settings of the program: the sections and names of its own configuration file.',
   ),
   networkPolicy: networkPolicy.prefault({}),
+  monitoring: monitoring.prefault({}),
   podDisruptionBudget: described(
     z.boolean().default(true),
     'Let a drain take only one pod at a time, of what has more than one replica.',

@@ -3,6 +3,7 @@ import { loadConfiguration } from '../../src/config/load.js';
 import { createHelm } from '../support/helm.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { writeFileSync } from 'node:fs';
+import { partPath } from '../support/parts.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { CHART, createRenderer, findObject, podTemplate, RELEASE, VALUE_SETS, type RenderedObject } from './chart.js';
 
@@ -11,6 +12,8 @@ let render: Awaited<ReturnType<typeof createRenderer>>;
 
 beforeAll(async () => {
   server = await startKubeApiserver({ crds: 'istio-crds' });
+  await server.kubectl(['apply', '--server-side', '-f', await partPath('prometheus-crds')]);
+  await server.kubectl(['wait', '--for=condition=Established', '--timeout=30s', 'crd', '--all']);
   render = await createRenderer();
   for (const name of Object.keys(VALUE_SETS)) await createRestrictedNamespace(name);
 });

@@ -52,6 +52,13 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
   'external-redis': {
     redis: { bundled: { enabled: false }, external: { existingSecret: 'example', key: 'address' } },
   },
+  monitored: {
+    monitoring: {
+      serviceMonitor: { enabled: true, labels: { release: 'example' } },
+      prometheusRule: { enabled: true, labels: { release: 'example' } },
+      dashboard: { enabled: true },
+    },
+  },
   sidecar: {
     mode: 'sidecar',
     config: { observation: { maxPairs: 16_777_216, internalZones: ['no', 'corp.example.com'] } },

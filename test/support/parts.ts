@@ -24,7 +24,9 @@ export type PartName =
   | 'kube-proxy'
   | 'kube-scheduler'
   | 'kubectl'
-  | 'kubelet';
+  | 'kubelet'
+  | 'parse-promql'
+  | 'prometheus-crds';
 
 /** A cold build of one part takes up to three minutes on two cores. */
 const BUILD_TIMEOUT_MS = 15 * 60_000;
