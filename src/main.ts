@@ -10,6 +10,11 @@ const stop = new AbortController();
 // As PID 1 a process has no default handlers: without these a container would ignore SIGTERM.
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
 
+// Whoever reads the output may have seen enough, as `head` does.
+process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+  if (err.code !== 'EPIPE') throw err;
+});
+
 try {
   await createProgram(process, stop.signal).parseAsync();
 } catch (err) {

@@ -1,4 +1,6 @@
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, runCommand } from '../support/command.js';
 import { runProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { outcome } from './outcome.js';
@@ -11,6 +13,19 @@ describe('istio-discovery', () => {
     for (const command of ['run', 'collect', 'reconcile', 'hosts', 'lint']) {
       expect((await runProgram(command, '--help')).stdout).toContain(`Usage: istio-discovery ${command}`);
     }
+  });
+
+  it('goes on quietly when whoever reads its output has seen enough, as `head` does', async () => {
+    const capture = join(ROOT, 'test', 'data', 'coredns.fstrm.gz');
+    const where = [
+      '--store',
+      `embedded://${directory.file('seen-enough')}`,
+      '--output',
+      directory.file('seen-enough-output'),
+    ];
+    const command = [process.execPath, join(ROOT, 'dist', 'main.js'), 'run', '--once', '--read', capture, ...where];
+    const { stderr } = await runCommand('bash', ['-c', '"$@" | true; exit "${PIPESTATUS[0]}"', 'bash', ...command]);
+    expect(stderr).not.toContain('EPIPE');
   });
 
   it.each([
