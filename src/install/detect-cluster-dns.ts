@@ -16,6 +16,8 @@ export type CorefileRoute =
   | 'eks-addon'
   /** Values of the chart, in a HelmChartConfig (RKE2). */
   | 'helm-chart-config'
+  /** The ConfigMap of NodeLocal DNSCache, in place of that of CoreDNS; see {@link tapPoint}. */
+  | 'node-cache'
   /** Nothing: whatever runs it undoes every change, or it has no Corefile. */
   | 'none';
 
@@ -77,6 +79,17 @@ export async function detectClusterDns(objects: ClusterObjects): Promise<Cluster
   if (found?.workload !== undefined)
     return { ...common, ...(await describeDns(objects, found.workload, platform)), ...found.at };
   return { ...common, kind: 'none', route: 'none', ...(found?.at ?? { namespace: NAMESPACES[0] }) };
+}
+
+/**
+ * Where the tap has to be to see external names: where NodeLocal DNSCache sends those past CoreDNS, its own Corefile and
+ * version in place of CoreDNS's.
+ */
+export function tapPoint(dns: ClusterDns): ClusterDns {
+  const { nodeCache, version: _, ...rest } = dns;
+  if (dns.kind !== 'coredns' || nodeCache?.bypassesClusterDns !== true || nodeCache.corefile === undefined) return dns;
+  const { corefile, version } = nodeCache;
+  return { ...rest, nodeCache, corefile, route: 'node-cache', ...(version !== undefined && { version }) };
 }
 
 type WorkloadDns = Pick<ClusterDns, 'corefile' | 'kind' | 'route' | 'version' | 'workload'>;

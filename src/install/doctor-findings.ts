@@ -78,11 +78,15 @@ const FINDINGS = {
   ],
   'node-cache-bypass': [
     'problem',
-    'NodeLocal DNSCache sends external names past CoreDNS: nothing but the misses of search domains is seen, from addresses of nodes; the cache is a CoreDNS and can be tapped in its .:53 block',
+    'NodeLocal DNSCache sends external names past CoreDNS, and its Corefile is not found: nothing but misses of search domains would be seen',
   ],
   'node-cache-clients': [
     'warning',
     'with NodeLocal DNSCache look-ups come from addresses of nodes: the workload is not known',
+  ],
+  'node-cache-tap': [
+    'warning',
+    'NodeLocal DNSCache sends external names past CoreDNS: the cache gets the tap, and whatever installed it may write its Corefile back',
   ],
   'not-read': ['warning', 'could not be read for want of rights'],
   'one-tap': ['note', 'before 1.10.1 only one dnstap line of a server block works'],

@@ -1,8 +1,9 @@
+import type { NodeCache } from './detect-node-cache.js';
 import { checkCorefile, type CorefileCheck, type CorefileFinding, isFault } from './corefile/check-corefile.js';
 import { corefileLine } from './corefile/corefile-line.js';
 import { explainRefusal } from './corefile/explain.js';
 import { insertTap } from './corefile/insert-tap.js';
-import type { ClusterDns } from './detect-cluster-dns.js';
+import { type ClusterDns, tapPoint } from './detect-cluster-dns.js';
 import type { Istio } from './detect-istio.js';
 import { corefileFinding, type DoctorFinding, type DoctorFindingCode, finding } from './doctor-findings.js';
 import type { Platform } from './platform.js';
@@ -66,7 +67,8 @@ export interface DoctorReport {
 }
 
 /** Puts together what was found out. Reads nothing. */
-export function diagnose(input: DoctorInput): DoctorReport {
+export function diagnose(found: DoctorInput): DoctorReport {
+  const input = { ...found, dns: tapPoint(found.dns) };
   const { dns, endpoint } = input;
   const check = checkLiveCorefile(dns, isInstalled(input) ? endpoint : undefined);
   // What has been done by hand need not be done again.
@@ -75,7 +77,7 @@ export function diagnose(input: DoctorInput): DoctorReport {
   const verdict = verdictOf(findings, { hasSteps: steps !== undefined, isInstalled: isInstalled(input) });
   return {
     verdict,
-    dns: describeDns(dns),
+    dns: describeDns(found.dns),
     ...describeCorefile(dns, check),
     ...describeNodeCache(dns),
     ...whatWasAsked(input),
@@ -183,13 +185,15 @@ function describeFinding(found: CorefileFinding, isTapped: boolean): DoctorFindi
   return corefileFinding(code, severity, at === '' ? undefined : at);
 }
 
-function dnsFindings({ kind, platform, workload, corefile }: ClusterDns): readonly DoctorFinding[] {
+function dnsFindings({ kind, platform, workload, corefile, route }: ClusterDns): readonly DoctorFinding[] {
   if (kind === 'none') return [finding('dns-absent')];
   const isReady = workload === undefined || workload.readyReplicas >= workload.replicas;
   const ready = isReady ? [] : [finding('dns-not-ready')];
   if (kind === 'kube-dns') return [finding('kube-dns'), ...ready];
   if (platform === 'openshift') return [finding('dns-openshift'), ...ready];
-  const reverts = REVERTS[platform === 'rke2' ? platform : (workload?.managedBy ?? platform)];
+  // Where the node cache gets the tap, nobody changes CoreDNS.
+  const reverts =
+    route === 'node-cache' ? undefined : REVERTS[platform === 'rke2' ? platform : (workload?.managedBy ?? platform)];
   return [
     ...ready,
     ...(corefile === undefined ? [finding('corefile-not-found')] : []),
@@ -197,10 +201,15 @@ function dnsFindings({ kind, platform, workload, corefile }: ClusterDns): readon
   ];
 }
 
+function nodeCacheCode({ bypassesClusterDns, corefile }: NodeCache): DoctorFindingCode {
+  if (!bypassesClusterDns) return 'node-cache-clients';
+  return corefile === undefined ? 'node-cache-bypass' : 'node-cache-tap';
+}
+
 function nodeFindings({ kind, nodeCache, kubeletVersions }: ClusterDns): readonly DoctorFinding[] {
   const codes: (DoctorFindingCode | false | undefined)[] = [
     nodeCache?.kind === 'aks-localdns' && 'node-cache-aks',
-    nodeCache?.kind === 'node-local-dns' && (nodeCache.bypassesClusterDns ? 'node-cache-bypass' : 'node-cache-clients'),
+    nodeCache?.kind === 'node-local-dns' && nodeCacheCode(nodeCache),
     kind === 'coredns' && !kubeletVersions.every(hasNativeSidecars) && 'native-sidecars-absent',
   ];
   return codes.filter((code) => code !== false && code !== undefined).map((code) => finding(code));

@@ -17,6 +17,7 @@ const ROUTES: Readonly<Record<NonNullable<DoctorReport['corefile']>['route'], st
   'coredns-custom': 'changed through ConfigMap coredns-custom',
   'eks-addon': 'changed through the configuration values of the add-on',
   'helm-chart-config': 'changed through HelmChartConfig rke2-coredns',
+  'node-cache': 'changed in place of that of CoreDNS',
   none: 'cannot be changed',
 };
 

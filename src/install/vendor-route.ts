@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { ClusterDns } from './detect-cluster-dns.js';
 import { insertTap } from './corefile/insert-tap.js';
+import type { LiveCorefile } from './live-corefile.js';
 import { helmServers } from './helm-servers.js';
 
 /** What has to be done by hand where the Corefile may be changed only in the vendor's own way: commands, one a line. */
@@ -19,6 +20,7 @@ export function vendorSteps(dns: ClusterDns, endpoint: string): VendorSteps | un
   const context = { ...corefile, endpoint, ...(version !== undefined && { version }) };
   const inserted = insertTap(corefile.text, context);
   if ('refused' in inserted) return undefined;
+  if (dns.route === 'node-cache') return nodeCache(corefile, inserted.text);
   if (dns.route === 'coredns-custom') return corednsCustom(dns, endpoint);
   if (dns.route === 'helm-chart-config') return helmChartConfig(dns, inserted.text);
   return dns.route === 'eks-addon' ? eksAddon(inserted.text) : undefined;
@@ -28,6 +30,18 @@ const OPENSHIFT: VendorSteps = {
   why: 'The DNS operator undoes every change to its DaemonSet and its Corefile: CoreDNS cannot be tapped here. Its log lines will serve; this version does not read them yet.',
   commands: [`oc patch dns.operator/default --type=merge -p '{"spec":{"logLevel":"Trace"}}'`],
 };
+
+/** A cache that has changed since is not overwritten, where its version is known. */
+function nodeCache({ configMap, key, resourceVersion }: LiveCorefile, corefile: string): VendorSteps {
+  const patch = JSON.stringify({
+    ...(resourceVersion && { metadata: { resourceVersion } }),
+    data: { [key]: corefile },
+  });
+  return {
+    why: 'Each node has a cache that sends external names past CoreDNS; it is a CoreDNS too, and gets the line. It reads it by itself.',
+    commands: [`kubectl -n kube-system patch configmap ${configMap} --type=merge -p ${quote(patch)}`],
+  };
+}
 
 /** Our own key beside those of the operator; server-side apply leaves theirs alone. */
 function corednsCustom({ namespace, workload }: ClusterDns, endpoint: string): VendorSteps {

@@ -1,15 +1,17 @@
 import { writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
+import { dirname } from 'node:path';
 import { KubernetesClient } from '../../src/kubernetes/client.js';
 import { inspectRedis } from '../../src/host/inspect-redis.js';
 import { insertTap } from '../../src/install/corefile/insert-tap.js';
 import type { DoctorReport } from '../../src/install/doctor.js';
 import { examine } from '../../src/install/examine.js';
 import { askByUdp } from '../../src/dnstap-ts/test/interop/dns-client.js';
-import { ROOT } from '../support/command.js';
+import { ROOT, runCommand } from '../support/command.js';
 import { startCoreDns } from '../support/coredns.js';
 import { freePort } from '../support/free-port.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
+import { partPath } from '../support/parts.js';
 import { createPodNetwork } from '../support/pods.js';
 import { acceptsTcp, answersHttp } from '../support/probe.js';
 import { startPart, type Part } from '../support/process.js';
@@ -51,6 +53,25 @@ describe('the doctor in a real API server', () => {
       expect(live.rights?.every(({ allowed }) => allowed)).toBe(true);
     } finally {
       await removePlatform(server, platform);
+    }
+  });
+
+  it.each(['aks', 'k3s', 'node-local-dns'])('prints for %s commands after which the tap is there', async (platform) => {
+    await applyPlatform(server, platform);
+    try {
+      const endpoint = 'tcp://192.0.2.7:6000';
+      const diagnose = (): Promise<DoctorReport> => examine({ from: { client }, namespace: NAMESPACE, endpoint });
+      const { corefile, steps } = await diagnose();
+      expect(corefile?.blocks[0]?.taps).toEqual([]);
+      for (const command of steps?.commands ?? []) await runWithKubectl(command);
+      const after = await diagnose();
+      const isOurs = platform === 'node-local-dns'; // the others have it in a file of its own, without comments around it
+      expect(after.corefile?.blocks.map(({ taps }) => taps)).toEqual([[{ endpoint, full: true, ours: isOurs }]]);
+      // What an operator had beside it is still there.
+      expect(after.findings.some(({ code }) => code === 'block-in-import')).toBe(platform === 'aks');
+    } finally {
+      await removePlatform(server, platform);
+      await server.kubectl(['-n', 'kube-system', 'delete', 'configmap', 'coredns-custom', '--ignore-not-found']);
     }
   });
 
@@ -135,6 +156,13 @@ describe('inspectRedis', () => {
     await expect(inspection).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
   });
 });
+
+/** A command as a person would paste it. */
+async function runWithKubectl(command: string): Promise<void> {
+  const directory = dirname(await partPath('kubectl'));
+  const environment = { KUBECONFIG: server.kubeconfigFile, PATH: `${directory}:${process.env['PATH']}` };
+  await runCommand('sh', ['-c', command], { environment });
+}
 
 /** The kubeconfig of an account that may read kube-system and nothing else. */
 async function createReader(): Promise<string> {

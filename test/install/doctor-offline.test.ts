@@ -30,7 +30,7 @@ describe('the doctor on the objects of a platform', () => {
     ['kubeadm', 'ready', []],
     ['kubeadm-migrating', 'ready', []],
     ['minikube', 'ready', []],
-    ['node-local-dns', 'impossible', ['node-cache-bypass']],
+    ['node-local-dns', 'by-hand', []],
     ['openshift', 'impossible', ['dns-openshift']],
     ['rke2', 'by-hand', []],
     ['tapped', 'impossible', ['corefile-refused']],
