@@ -89,7 +89,7 @@ export function readKubernetesObject(
     case 'Pod':
       return readPod(object, facts);
     case 'Node':
-      return { ...facts, kind: 'Node', addresses: readNodeAddresses(objectOf(object['status'])) };
+      return { ...facts, kind: 'Node', addresses: readNodeAddresses(object) };
     case 'ReplicaSet':
     case 'Job':
       return { ...facts, kind: known, ...readController(objectOf(object['metadata'])) };
@@ -163,9 +163,49 @@ function readAddresses(status: JsonObject, single: string, plural: string): read
   return normalized([status[single], ...arrayOf(status[plural]).map((entry) => objectOf(entry)['ip'])]);
 }
 
-function readNodeAddresses(status: JsonObject): readonly string[] {
-  const entries = arrayOf(status['addresses']).map(objectOf);
-  return normalized(entries.filter(({ type }) => type === 'InternalIP').map(({ address }) => address));
+/**
+ * Annotations in which network plugins write addresses of the node itself, on its tunnel or its bridge: what the host
+ * network (a node cache, say) sends to a pod comes from these.
+ */
+const NODE_ADDRESS_ANNOTATIONS = [
+  'projectcalico.org/IPv4Address',
+  'projectcalico.org/IPv6Address',
+  'projectcalico.org/IPv4IPIPTunnelAddr',
+  'projectcalico.org/IPv4VXLANTunnelAddr',
+  'projectcalico.org/IPv6VXLANTunnelAddr',
+  'projectcalico.org/IPv4WireguardInterfaceAddr',
+  'projectcalico.org/IPv6WireguardInterfaceAddr',
+  'network.cilium.io/ipv4-cilium-host',
+  'network.cilium.io/ipv6-cilium-host',
+  'io.cilium.network.ipv4-cilium-host',
+  'io.cilium.network.ipv6-cilium-host',
+  'k3s.io/internal-ip',
+] as const;
+
+/** Flannel gives a node `spec.podCIDRs` and takes the first address for its tunnel and the next one for its bridge. */
+const FLANNEL_ANNOTATION = 'flannel.alpha.coreos.com/backend-type';
+
+function readNodeAddresses(object: JsonObject): readonly string[] {
+  const annotations = objectOf(objectOf(object['metadata'])['annotations']);
+  const stated = arrayOf(objectOf(object['status'])['addresses']).map(objectOf);
+  const spec = objectOf(object['spec']);
+  const ranges = annotations[FLANNEL_ANNOTATION] === undefined ? [] : [spec['podCIDR'], ...arrayOf(spec['podCIDRs'])];
+  return normalized([
+    ...stated.filter(({ type }) => type === 'InternalIP').map(({ address }) => address),
+    ...NODE_ADDRESS_ANNOTATIONS.flatMap((name) => (textOf(annotations[name]) ?? '').split(',')).map(withoutLength),
+    ...ranges.map((range) => withoutLength(textOf(range) ?? '')).flatMap((first) => [first, nextAddress(first)]),
+  ]);
+}
+
+/** The address of `192.0.2.1/24`. */
+function withoutLength(text: string): string {
+  return text.split('/')[0] ?? '';
+}
+
+/** The address after the first one of a range, which ends in 0 or in `::`; otherwise nothing. */
+function nextAddress(first: string): string | undefined {
+  if (first.endsWith('::')) return `${first}1`;
+  return first.endsWith('.0') ? `${first.slice(0, -1)}1` : undefined;
 }
 
 function normalized(values: readonly unknown[]): readonly string[] {

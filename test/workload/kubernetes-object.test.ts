@@ -111,6 +111,36 @@ describe('readKubernetesObject', () => {
     expect(object(podJson({ labels }))).toMatchObject({ role });
   });
 
+  it('knows a node by the addresses that its network plugin gave it, too', () => {
+    const addressesOf = (annotations: object, spec: object = {}): readonly string[] => {
+      const status = {
+        addresses: [
+          { type: 'InternalIP', address: '192.0.2.1' },
+          { type: 'ExternalIP', address: '198.51.100.1' },
+        ],
+      };
+      const node = readKubernetesObject({
+        kind: 'Node',
+        metadata: { name: 'node-1', uid: 'n', annotations },
+        spec,
+        status,
+      });
+      return 'addresses' in node ? node.addresses : [];
+    };
+    const ranges = { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24', '2001:db8:0:1::/64'] };
+    expect(addressesOf({}, ranges)).toEqual(['192.0.2.1']);
+    expect(addressesOf({ 'flannel.alpha.coreos.com/backend-type': 'vxlan' }, ranges)).toEqual([
+      '192.0.2.1',
+      '10.244.1.0',
+      '10.244.1.1',
+      '2001:db8:0:1::',
+      '2001:db8:0:1::1',
+    ]);
+    expect(addressesOf({ 'projectcalico.org/IPv4VXLANTunnelAddr': '10.244.7.0' })).toEqual(['192.0.2.1', '10.244.7.0']);
+    expect(addressesOf({ 'projectcalico.org/IPv4Address': '192.0.2.9/24' })).toEqual(['192.0.2.1', '192.0.2.9']);
+    expect(addressesOf({ 'network.cilium.io/ipv4-cilium-host': 'none' })).toEqual(['192.0.2.1']);
+  });
+
   it('takes only the owner that controls', () => {
     const ownerReferences = [
       { kind: 'Backup', name: 'nightly' },
