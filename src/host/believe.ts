@@ -1,6 +1,7 @@
 import type { Hostname } from '../dns/hostname.js';
 import { hostsOverCap, type HostCaps } from './caps.js';
 import { hasFlag, isWildcard, type HostRecord, type HostState, type Transition } from './host-record.js';
+import type { HostRule } from './host-rule.js';
 import type { FlagChange, HostTransition, ParentQuarantine, WildcardProposal } from './host-store.js';
 import { isDecided, nextTransition, type LifecycleClock, type LifecycleSettings } from './lifecycle.js';
 import { isBelow } from './registrable-domain.js';
@@ -21,6 +22,8 @@ export interface Beliefs {
   readonly flags: readonly FlagChange[];
   readonly proposals: readonly WildcardProposal[];
   readonly quarantines: readonly ParentQuarantine[];
+  /** Hosts that need not be known any more, once they have no entry. */
+  readonly forgettable: readonly HostRecord[];
 }
 
 /**
@@ -41,7 +44,38 @@ export function believe(all: readonly HostRecord[], settings: BeliefSettings, cl
   const proposals = propose(lived, settings, clock.nowMs);
   const wildcards = openParents(lived);
   const records = lived.map((record) => markCovered(record, wildcards, story));
-  return { records, quarantines, proposals, transitions: story.transitions, flags: story.flags };
+  const { transitions, flags } = story;
+  return {
+    records,
+    quarantines,
+    proposals,
+    transitions,
+    flags,
+    forgettable: findForgettable(records, settings, clock),
+  };
+}
+
+/**
+ * What nobody has looked up for twice the time and more after which its entry would have gone, and nobody decided on: it
+ * would otherwise count for the caps for ever. Should it be looked up again, it begins anew.
+ */
+function findForgettable(
+  records: readonly HostRecord[],
+  { expiryMs, retireMs, rules }: BeliefSettings,
+  { nowMs }: LifecycleClock,
+): readonly HostRecord[] {
+  const beforeMs = nowMs - 2 * (expiryMs + retireMs);
+  return records.filter((record) => {
+    if (record.lastSeenMs > beforeMs || record.decisions.length > 0) return false;
+    if ((record.transitions.at(-1)?.atMs ?? 0) > nowMs - expiryMs) return false; // its entry may still be there
+    if (record.state === 'ignored') return record.reason.startsWith('rule: ') && !isWildcard(record);
+    return record.state === 'retired' ? !isOpenedByRule(record, rules) : record.state === 'quarantined';
+  });
+}
+
+/** A wildcard of a rule would come back at once. */
+function isOpenedByRule({ hostname }: HostRecord, rules: readonly HostRule[]): boolean {
+  return rules.some(({ action, pattern }) => action === 'wildcard' && `*.${pattern.name}` === hostname);
 }
 
 /** Takes down every step and gives the record after it. */

@@ -62,6 +62,16 @@ export class Admission {
     this.#count(edit, 1);
   }
 
+  /** A host that is no longer there from the commit on; its evidence is the caller's. */
+  async remove(edit: EmbeddedEdit, hostname: Hostname): Promise<void> {
+    edit.delete(`host!${hostname}`);
+    this.#count(edit, -1);
+    if (hostname.startsWith('*.')) return;
+    const domain = registrableDomain(hostname);
+    const count = ((await edit.get<number>(`domain!${domain}`)) ?? 1) - 1;
+    edit.put(`domain!${domain}`, count > 0 ? count : undefined);
+  }
+
   setParent(edit: EmbeddedEdit, parent: string, isQuarantined: boolean): void {
     edit.put(`parent!${parent}`, isQuarantined ? true : undefined);
     edit.afterCommit(() => (isQuarantined ? this.#parents.add(parent) : this.#parents.delete(parent)));
@@ -76,11 +86,7 @@ export class Admission {
     const usage = mergeUsage(row.core, stored.core);
     const core = { ...row.core, ...usage, children: addChild(row.core.children, child) };
     edit.put(`host!${parent}`, { core, pending } satisfies StoredHost);
-    edit.delete(`host!${child}`);
-    this.#count(edit, -1);
-    const domain = registrableDomain(child);
-    const count = ((await edit.get<number>(`domain!${domain}`)) ?? 1) - 1;
-    edit.put(`domain!${domain}`, count > 0 ? count : undefined);
+    await this.remove(edit, child);
   }
 
   /** At once, since the hosts of a batch count for each other. */

@@ -260,6 +260,18 @@ class EmbeddedStore implements HostStore {
     });
   }
 
+  forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const { hostname, lastSeenMs } of hosts) {
+        const stored = await edit.get<StoredHost>(`host!${hostname}`);
+        if (stored?.core.lastSeenMs !== lastSeenMs || stored.core.decisions.length > 0) continue;
+        await this.#admission.remove(edit, hostname);
+        const rows = { gte: `evidence!${hostname}!`, lt: `evidence!${hostname}"` };
+        for (const key of await this.#level.keys(rows).all()) edit.delete(key);
+      }
+    });
+  }
+
   reportSource(report: SourceReport): Promise<void> {
     return this.#exclusive(async (edit) => {
       const key = `source!${report.source}`;

@@ -147,6 +147,8 @@ export interface HostStore {
    * and evidence count in the row. A person's `unignore` or `approve` of the row lets new children in again.
    */
   quarantine(parents: readonly ParentQuarantine[]): Promise<void>;
+  /** Forgets hosts, unless they were looked up since `lastSeenMs` or a person has decided on them. */
+  forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void>;
   /** Keeps what a source says about itself; see {@link SourceReport}. */
   reportSource(report: SourceReport): Promise<void>;
   /** Every source heard of in the last SOURCE_TTL, in order of its name. */

@@ -58,6 +58,7 @@ import { ATTRIBUTE } from './lua/attribute.js';
 import { COMPARE_AND_SET } from './lua/compare-and-set.js';
 import { COUNT_BATCH } from './lua/count-batch.js';
 import { FOLD } from './lua/fold.js';
+import { FORGET } from './lua/forget.js';
 import { RECORD } from './lua/record.js';
 import { TRANSITION } from './lua/transition.js';
 import { groupObservations, type ObservationGroup } from './observation-group.js';
@@ -85,6 +86,7 @@ interface Scripts {
   transitionHost(keys: number, ...args: (string | number)[]): ChainableCommander;
   compareAndSet(keys: number, ...args: (string | number)[]): ChainableCommander;
   foldChild(keys: number, ...args: (string | number)[]): ChainableCommander;
+  forgetHost(keys: number, ...args: (string | number)[]): ChainableCommander;
 }
 
 type Scripted = ChainableCommander & Scripts;
@@ -103,6 +105,7 @@ class RedisStore implements HostStore {
     client.defineCommand('transitionHost', { lua: TRANSITION });
     client.defineCommand('compareAndSet', { lua: COMPARE_AND_SET });
     client.defineCommand('foldChild', { lua: FOLD });
+    client.defineCommand('forgetHost', { lua: FORGET });
   }
 
   async record({ source, sequence, observations, rejections }: RecordBatch): Promise<void> {
@@ -225,6 +228,16 @@ class RedisStore implements HostStore {
         });
       }
     }
+  }
+
+  async forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void> {
+    await this.#run((of) => {
+      for (const { hostname, lastSeenMs } of hosts) {
+        const shard = shardOf(hostname);
+        const keys = [hostKey(hostname), indexKey(shard), domainsKey(shard)];
+        of(shard).forgetHost(keys.length, ...keys, hostname, registrableDomain(hostname), lastSeenMs);
+      }
+    });
   }
 
   async reportSource(report: SourceReport): Promise<void> {

@@ -1,0 +1,14 @@
+/** Forgets one host that nobody has looked up since the caller looked. */
+export const FORGET = `
+-- Input   KEYS[1] host   KEYS[2] index of hosts   KEYS[3] hosts of each registrable domain
+--         ARGV[1] its name   ARGV[2] its registrable domain   ARGV[3] last look-up that the caller knows of
+-- Output  1 forgotten, 0 not known, looked up since, or a person has decided on it
+-- Atomic  so that a look-up that is recorded meanwhile is not lost.
+local known = redis.call('HMGET', KEYS[1], 'l', 'k')
+if known[1] ~= ARGV[3] or known[2] then return 0 end
+redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+if string.sub(ARGV[1], 1, 2) == '*.' then return 1 end
+if redis.call('HINCRBY', KEYS[3], ARGV[2], -1) <= 0 then redis.call('HDEL', KEYS[3], ARGV[2]) end
+return 1
+`;
