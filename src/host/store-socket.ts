@@ -27,6 +27,7 @@ const METHODS = {
   notePorts: 'value',
   propose: 'value',
   quarantine: 'value',
+  forget: 'value',
   reportSource: 'value',
   sources: 'value',
   recordBlindWindow: 'value',

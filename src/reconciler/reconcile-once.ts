@@ -66,6 +66,7 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const ignored = ignoredHosts(review.records, state, input);
   await store.transition(ignored);
   await noteInfluences(input, review.records, state);
+  await forgetHosts(input, review, state);
   const records = withStates(review.records, ignored);
   const planned = planHosts(input, { ...review, records }, state);
   const { plan } = planned;
@@ -81,6 +82,18 @@ async function storeReview(store: HostStore, review: HostReview): Promise<void> 
   await inPortions(review.proposals, async (portion) => store.propose(portion));
   await inPortions(review.transitions, async (portion) => store.transition(portion));
   await inPortions(review.flags, async (portion) => store.setFlags(portion));
+}
+
+/** Not those that still have an entry: without its host nobody would know that it is to go. */
+async function forgetHosts(
+  { store }: ReconcileInput,
+  { forgettable }: HostReview,
+  { entries }: SinkState,
+): Promise<void> {
+  if (forgettable.length === 0) return;
+  const declared = new Set(entries.flatMap(({ spec }) => spec.hosts));
+  const gone = forgettable.filter(({ hostname }) => !declared.has(hostname));
+  await inPortions(gone, async (portion) => store.forget(portion));
 }
 
 /** What entries of others do to what DNS tells of a host; it counts from the next run on. */

@@ -420,6 +420,40 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         expect(await store.get(host('new'))).toMatchObject({ state: 'candidate', lookups: 1 });
       }));
 
+    it('forgets a host that was not looked up since, and makes room for another', () =>
+      withStore(
+        async (store) => {
+          const names = ['a.example.com', 'b.example.com', 'c.example.com'] as Hostname[]; // valid by hand
+          await store.record(
+            batch(
+              1,
+              names.slice(0, 2).map((hostname) => observation({ hostname })),
+            ),
+          );
+          const before = await all(store);
+          await store.decide({ hostname: names[1] as Hostname, kind: 'note', by: 'ana', why: '', atMs: NOON_MS });
+          await store.forget(before.map((record) => ({ ...record, lastSeenMs: record.lastSeenMs - 1 })));
+          expect(await all(store)).toHaveLength(2);
+          await store.forget(before);
+          await store.forget(before);
+          expect((await all(store)).map(({ hostname }) => hostname)).toEqual(['b.example.com']);
+          await store.record(
+            batch(
+              2,
+              names.map((hostname) => observation({ hostname, client: '10.244.0.9' })),
+            ),
+          );
+          const after = await all(store);
+          expect(after.map(({ hostname, lookups }) => [hostname, lookups])).toEqual([
+            ['*.example.com', 1],
+            ['a.example.com', 1],
+            ['b.example.com', 2],
+          ]);
+          expect(after[1]?.pending.map(({ client }) => client)).toEqual(['10.244.0.9']);
+        },
+        { maxHostsPerDomain: 2, maxHosts: 1000 },
+      ));
+
     it('takes a row of a parent from a collector that saw a tunnel, quarantined', () =>
       withStore(async (store) => {
         const hostname = '*.t.example.com' as Hostname; // valid by hand

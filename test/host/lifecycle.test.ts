@@ -1,4 +1,5 @@
 import fc from 'fast-check';
+import type { Hostname } from '../../src/dns/hostname.js';
 import { believe } from '../../src/host/believe.js';
 import { HOST_STATES, type HostRecord, type HostState } from '../../src/host/host-record.js';
 import { nextTransition, periodOf, TRANSITION_REASONS, type LifecycleClock } from '../../src/host/lifecycle.js';
@@ -160,6 +161,43 @@ describe('expiry', () => {
     const shared = [...cron.workloads, usedBy('shop', 'Deployment', 'web')];
     expect(periodOf({ workloads: shared, days: daily })).toBe(31 * DAY_MS);
     expect(periodOf({ workloads: [usedBy('shop', 'Deployment', 'web')], days: daily })).toBe(0);
+  });
+});
+
+describe('hosts that need not be known', () => {
+  const long = clock(80 * DAY_MS);
+  const forgettable = (
+    fields: Partial<HostRecord>,
+    at: LifecycleClock = long,
+    lines: readonly string[] = [],
+  ): boolean => {
+    const transitions = [
+      { state: fields.state ?? 'retired', reason: fields.reason ?? 'unused', atMs: SEEN_MS + 40 * DAY_MS },
+    ];
+    const record = hostRecord(HOST, { state: 'retired', reason: 'unused', transitions, ...fields });
+    return believe([record], beliefSettings({ rules: rules(...lines) }), at).forgettable.length > 0;
+  };
+
+  it('are long silent and long decided against, by nobody', () => {
+    expect(forgettable({})).toBe(true);
+    expect(forgettable({}, clock(74 * DAY_MS - 1))).toBe(false);
+    expect(forgettable({ transitions: [{ state: 'retired', reason: 'unused', atMs: SEEN_MS + 51 * DAY_MS }] })).toBe(
+      false,
+    );
+    expect(forgettable({ decisions: [person('note')] })).toBe(false);
+    expect(forgettable({ state: 'quarantined', reason: 'tunnel-like', hostname: '*.t.example.com' as Hostname })).toBe(
+      true,
+    );
+    expect(
+      forgettable({ state: 'ignored', reason: 'rule: ignore api.example.com' }, long, ['ignore api.example.com']),
+    ).toBe(true);
+    expect(forgettable({ state: 'ignored', reason: 'person: entry deleted in shop' })).toBe(false);
+  });
+
+  it('are none that may have an entry', () => {
+    for (const state of ['approved', 'applied', 'stale'] as const) {
+      expect(forgettable({ state, flags: [{ name: 'masked', sinceMs: SEEN_MS }] })).toBe(false);
+    }
   });
 });
 

@@ -70,12 +70,13 @@ interface Change {
   readonly sink?: ServiceEntrySink;
   readonly graceMs?: number;
   readonly wildcardChildren?: number;
+  readonly maxDeletions?: number;
   readonly onDeleted?: 'restore' | 'ignore';
 }
 
 function input(change: Change = {}) {
   const { policy = 'learn', sink = new DirectorySink(directory), graceMs = 0, onDeleted = 'restore' } = change;
-  const { wildcardChildren = 0 } = change;
+  const { wildcardChildren = 0, maxDeletions = 100 } = change;
   const owner = 'main';
   return {
     store,
@@ -95,7 +96,7 @@ function input(change: Change = {}) {
         caps: { all: 100, domain: 100, namespace: 100, workload: 100 },
         wildcardChildren,
       },
-      policy: { owner, maxChanges: 100, maxDeletions: 100, maxDeletionShare: 1 },
+      policy: { owner, maxChanges: 100, maxDeletions, maxDeletionShare: 1 },
       graceMs,
       onDeleted,
     },
@@ -224,10 +225,14 @@ describe('reconcileOnce', () => {
       lost: 0,
     } as const;
     await store.reportSource({ ...report, untilMs: START_MS + 20 * day });
-    await run({}, START_MS + 20 * day);
+    await run({ maxDeletions: 0 }, START_MS + 20 * day);
     expect(await stateOf('api.example.com')).toBe('retired');
-    await run({}, START_MS + 20 * day + 1000);
+    await run({ maxDeletions: 0 }, START_MS + 40 * day);
+    expect(await stateOf('api.example.com')).toBe('retired'); // its entry is still to go
+    await run({}, START_MS + 40 * day + 1000);
     expect(files()).toEqual([]);
+    await run({}, START_MS + 40 * day + 2000);
+    expect(await stateOf('api.example.com')).toBeUndefined();
   });
 
   it('writes a wildcard where its children are used, once a person approved it', async () => {
