@@ -20,6 +20,8 @@ import { createFrameIntake } from './intake/frame-intake.js';
 import { Recorder } from './intake/recorder.js';
 import { SourceWatch } from './intake/source-watch.js';
 import { replay } from './intake/replay/replay.js';
+import { clusterDomainOf, parseSearchList, PRIVATE_NETWORKS } from './observation/cluster-domains.js';
+import { isBelow } from './observation/name-scope.js';
 import {
   createObservationTable,
   type ObservationTable,
@@ -298,7 +300,7 @@ async function startCollector(
 ): Promise<RunningCollector> {
   const { dnstap } = configuration;
   const table = createObservationTable({
-    ...observationOptions(configuration, nodeSearchDomains(configuration.observation.clusterDomain)),
+    ...observationOptions(configuration, ownSearchList()),
     seed: randomInt(2 ** 31),
     origin: 'dnstap',
     now: Date.now,
@@ -378,18 +380,25 @@ function observeCollector(metrics: Metrics, { table, recorder, collector, guard 
   );
 }
 
-/** The part of the settings that decides what is learnt. */
+/**
+ * The part of the settings that decides what is learnt.
+ *
+ * @param searchList the search domains in this pod's resolv.conf.
+ */
 export function observationOptions(
   { observation }: Configuration,
-  nodeDomains: readonly string[],
+  searchList: readonly string[],
 ): Omit<ObservationTableOptions, 'seed' | 'origin' | 'now'> {
   const clusterNetworks = new BlockList();
-  for (const cidr of observation.clusterCidrs) {
+  const internal = observation.privateAddresses === 'internal' ? PRIVATE_NETWORKS : [];
+  for (const cidr of [...observation.clusterCidrs, ...internal]) {
     const [address = '', bits] = cidr.split('/');
     clusterNetworks.addSubnet(address, Number(bits), isIPv6(address) ? 'ipv6' : 'ipv4');
   }
+  const clusterDomain = observation.clusterDomain ?? clusterDomainOf(searchList);
+  const nodeDomains = searchList.filter((domain) => clusterDomain === undefined || !isBelow(domain, clusterDomain));
   return {
-    clusterDomain: observation.clusterDomain,
+    clusterDomains: clusterDomain === undefined ? [] : [clusterDomain],
     internalZones: observation.internalZones,
     searchDomains: [...new Set([...observation.searchDomains, ...nodeDomains])],
     clusterNetworks,
@@ -398,20 +407,12 @@ export function observationOptions(
 }
 
 /**
- * The search domains of this pod's node. Beside CoreDNS (`dnsPolicy: Default`) they are in /etc/resolv.conf, and the
- * kubelet hands the same ones to all pods of the node.
+ * The search list of this pod. The kubelet hands the same node domains to all pods of a node, after those of the cluster;
+ * beside CoreDNS (`dnsPolicy: Default`) there are no others.
  */
-function nodeSearchDomains(clusterDomain: string): readonly string[] {
+function ownSearchList(): readonly string[] {
   try {
-    const lines = readFileSync('/etc/resolv.conf', 'utf8').split('\n');
-    const domains =
-      lines
-        .findLast((line) => line.startsWith('search '))
-        ?.split(/\s+/)
-        .slice(1) ?? [];
-    return domains
-      .map((domain) => domain.toLowerCase().replace(/\.$/, ''))
-      .filter((domain) => domain.includes('.') && !domain.endsWith(clusterDomain));
+    return parseSearchList(readFileSync('/etc/resolv.conf', 'utf8'));
   } catch {
     return []; // no such file: nothing to learn from it
   }
@@ -576,6 +577,7 @@ export function reconcileSettings(
   { istio, host, observation, reconcile: limits }: Configuration,
   { graceMs, once = false }: Pick<Target, 'graceMs'> & { readonly once?: boolean },
 ): ReconcileSettings {
+  const clusterDomain = observation.clusterDomain ?? clusterDomainOf(ownSearchList());
   return {
     owner: istio.owner,
     exportTo: istio.exportTo,
@@ -595,7 +597,7 @@ export function reconcileSettings(
       deleteAfterPlans: once ? 1 : limits.deleteAfterRuns, // one run remembers none before it
       maxEntries: limits.maxEntries,
       maxEntriesPerNamespace: limits.maxEntriesPerNamespace,
-      clusterDomain: observation.clusterDomain,
+      ...(clusterDomain === undefined ? {} : { clusterDomain }),
     },
     onDeleted: limits.onDeleted,
     get graceMs() {

@@ -11,7 +11,7 @@ const { createFrameIntake } = await load('intake/frame-intake.js');
 const { createObservationTable } = await load('observation/observation-table.js');
 
 const table = createObservationTable({
-  clusterDomain: 'cluster.local',
+  clusterDomains: ['cluster.local'],
   internalZones: [],
   searchDomains: [],
   clusterNetworks: new BlockList(),

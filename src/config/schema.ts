@@ -185,8 +185,13 @@ const observation = z.strictObject({
   clusterDomain: z
     .string()
     .regex(DOMAIN)
-    .default('cluster.local')
-    .meta(meta({ description: 'DNS domain of the cluster; names below it are internal', argument: 'DOMAIN' })),
+    .optional()
+    .meta(
+      meta({
+        description: 'DNS domain of the cluster (default: found in resolv.conf and the traffic); below it is internal',
+        argument: 'DOMAIN',
+      }),
+    ),
   internalZones: domains.default([]).meta(meta({ description: 'further zones that are internal', argument: 'ZONE' })),
   searchDomains: domains.default([]).meta(
     meta({
@@ -201,6 +206,15 @@ const observation = z.strictObject({
       meta({
         description: 'pod and Service networks; a name that has only such addresses is internal',
         argument: 'CIDR',
+      }),
+    ),
+  privateAddresses: z
+    .enum(['external', 'internal'])
+    .default('external')
+    .meta(
+      meta({
+        description: 'whether a name that has only private addresses (RFC 1918, 6598, 4193) is outside the mesh',
+        argument: 'WHERE',
       }),
     ),
   flushMs: z

@@ -2,7 +2,8 @@ import { isIPv4, isIPv6, type BlockList } from 'node:net';
 import type { Hostname } from '../dns/hostname.js';
 import type { DnsMessage, ResourceRecord } from '../dns/message-reader.js';
 import { RecordType } from '../dns/record-types.js';
-import { isBelow, scopeOf, type ScopeSettings } from './name-scope.js';
+import { isPrivateAddress } from './cluster-domains.js';
+import { askedBefore, isBelow, scopeOf, type KnownClusterDomains, type ScopeSettings } from './name-scope.js';
 import { MAX_ADDRESSES } from './observation.js';
 import type { Rejection } from './rejection.js';
 
@@ -19,27 +20,32 @@ export interface AnswerSettings extends ScopeSettings {
   readonly clusterNetworks: BlockList;
 }
 
+export interface AnswerContext {
+  readonly settings: AnswerSettings;
+  readonly cluster: KnownClusterDomains & { isService(name: string, addresses: readonly string[]): boolean };
+}
+
 const MAX_CHAIN = 32; // CNAMEs followed; resolvers give up at 8 to 16
 
 /**
- * Follows the CNAMEs of a NOERROR response from the name asked to its addresses, and decides whether that is an
+ * Follows the CNAMEs of a NOERROR response with addresses from the name asked to its own, and decides whether that is an
  * external host. The host is the name asked, never a CNAME target: that is what clients put into SNI and Host. The
  * exception are names of the cluster whose answer leaves it: CoreDNS's `autopath` answers `P.<search domain>` with a CNAME
  * to P, and an ExternalName Service is a CNAME to its target.
  *
  * @see coredns/coredns plugin/autopath, plugin/kubernetes
  */
-export function readAnswer(message: DnsMessage, settings: AnswerSettings): Answer | { readonly rejection: Rejection } {
-  const asked = canonical(message.questions[0]?.name ?? '.');
-  const { names, addresses } = followChain(message.answers, asked);
-  if (addresses.length === 0) return { rejection: message.isTruncated ? 'truncated' : 'no-address' };
+export function readAnswer(message: DnsMessage, context: AnswerContext): Answer | { readonly rejection: Rejection } {
+  const { names, addresses: records } = chainOf(message);
+  if (records.length === 0) return { rejection: message.isTruncated ? 'truncated' : 'broken-chain' };
 
-  const hostname = hostOf(names, settings);
-  if (typeof hostname !== 'string') return { rejection: hostname.rejection };
-  const texts = [...new Set(addresses.flatMap(({ address }) => address ?? []))].sort();
-  const external = texts.filter((address) => !isInternalAddress(address, settings.clusterNetworks));
+  const all = [...new Set(records.flatMap(({ address }) => address ?? []))].sort();
+  const { clusterNetworks } = context.settings;
+  const external = all.filter((address) => !isInternalAddress(address, clusterNetworks));
+  const hostname = hostOf(names, all, context);
+  if (typeof hostname !== 'string') return hostname;
   if (external.length === 0) return { rejection: 'internal-address' };
-  const ttls = addresses.map(({ ttlSeconds }) => ttlSeconds);
+  const ttls = records.map(({ ttlSeconds }) => ttlSeconds);
   return {
     hostname,
     addresses: external.slice(0, MAX_ADDRESSES),
@@ -48,32 +54,63 @@ export function readAnswer(message: DnsMessage, settings: AnswerSettings): Answe
   };
 }
 
-/** The name asked and each CNAME target after it, and the address records owned by the last. */
-function followChain(
-  answers: readonly ResourceRecord[],
-  asked: string,
-): { names: readonly string[]; addresses: readonly ResourceRecord[] } {
-  const targets = new Map<string, string>();
-  for (const { type, name, target } of answers) {
-    if (type === RecordType.CNAME && target !== undefined) targets.set(canonical(name), canonical(target));
-  }
-  const names = [asked];
-  for (let next = targets.get(asked); next !== undefined && names.length <= MAX_CHAIN; next = targets.get(next)) {
-    if (names.includes(next)) return { names, addresses: [] }; // a loop ends nowhere
+/** The name asked and each CNAME target after it, and the address records owned by the last; none where it loops. */
+export function chainOf({ questions, answers }: DnsMessage): {
+  readonly names: readonly string[];
+  readonly addresses: readonly ResourceRecord[];
+} {
+  const links = linksOf(answers);
+  const names = [canonical(questions[0]?.name ?? '.')];
+  for (;;) {
+    const last = names[names.length - 1] ?? '.'; // there is one
+    const next = links(last);
+    if (next === undefined) {
+      const addresses = answers.filter(({ name, address }) => address !== undefined && canonical(name) === last);
+      return { names, addresses };
+    }
+    if (names.includes(next) || names.length > MAX_CHAIN) return { names, addresses: [] };
     names.push(next);
   }
-  const last = names[names.length - 1];
-  const addresses = answers.filter(({ name, address }) => address !== undefined && canonical(name) === last);
-  return { names, addresses };
 }
 
-function hostOf(names: readonly string[], settings: AnswerSettings): Hostname | { readonly rejection: Rejection } {
-  const scope = scopeOf(names[0] ?? '.', settings);
-  if (scope.kind === 'external') return scope.hostname;
+/** Where a name leads to, in whatever order the records are. A DNAME without its CNAME is followed as well (RFC 6672). */
+function linksOf(answers: readonly ResourceRecord[]): (name: string) => string | undefined {
+  const cnames = new Map<string, string>();
+  const dnames = new Map<string, string>();
+  for (const { type, name, target } of answers) {
+    const links = type === RecordType.CNAME ? cnames : dnames;
+    const isLink = type === RecordType.CNAME || type === RecordType.DNAME;
+    const owner = canonical(name);
+    if (isLink && target !== undefined && !links.has(owner)) links.set(owner, canonical(target));
+  }
+  return (name) => {
+    const target = cnames.get(name);
+    if (target !== undefined || dnames.size === 0) return target;
+    const owner = [...dnames.keys()].find((one) => name !== one && isBelow(name, one));
+    return owner === undefined ? undefined : `${name.slice(0, -owner.length)}${dnames.get(owner)}`;
+  };
+}
+
+function hostOf(
+  names: readonly string[],
+  addresses: readonly string[],
+  { settings, cluster }: AnswerContext,
+): Hostname | { readonly rejection: Rejection } {
+  const asked = names[0] ?? '.';
+  const scope = scopeOf(asked, settings, cluster);
+  if (scope.kind === 'external')
+    return cluster.isService(asked, addresses) ? { rejection: 'internal' } : scope.hostname;
   if (scope.kind === 'rejected') return { rejection: scope.rejection };
-  const outside = names.find((name) => !isBelow(name, settings.clusterDomain));
-  if (outside === undefined) return { rejection: 'internal' };
-  const target = scopeOf(outside, settings);
+  const plain = askedBefore(asked, scope.domain);
+  const outside = names.find((name) => cluster.find(name) === undefined);
+  if (outside === undefined) {
+    // A rewrite or template made the step of a walk resolve: the client never comes to the name itself.
+    const isLost = plain.length > 0 && !addresses.every((one) => isOwnAddress(one, settings.clusterNetworks));
+    return { rejection: isLost ? 'search-conflict' : 'internal' };
+  }
+  // `autopath` came to a search domain that answers everything, before it came to the name itself.
+  if (plain.some((name) => outside.startsWith(`${name}.`))) return { rejection: 'search-conflict' };
+  const target = scopeOf(outside, settings, cluster);
   return target.kind === 'external' ? target.hostname : { rejection: target.rejection };
 }
 
@@ -81,9 +118,13 @@ function canonical(name: string): string {
   return name.toLowerCase(); // names are compared without regard to ASCII case (RFC 4343)
 }
 
+function isOwnAddress(address: string, clusterNetworks: BlockList): boolean {
+  return isPrivateAddress(address) || isInternalAddress(address, clusterNetworks);
+}
+
 /**
  * Loopback, link-local (169.254.169.254 is the cloud's metadata server), unspecified (sinkholes answer so), multicast,
- * or in a network of the cluster. Private addresses are external: they are outside the mesh.
+ * or in a network of the cluster. Private addresses are external unless they are in one: they are outside the mesh.
  */
 export function isInternalAddress(address: string, clusterNetworks: BlockList): boolean {
   if (isIPv4(address)) {

@@ -1,18 +1,28 @@
-import { readMessage } from '../dns/message-reader.js';
+import { readMessage, type DnsMessage } from '../dns/message-reader.js';
 import { CLASS_IN, RecordType, ResponseCode } from '../dns/record-types.js';
-import { readAnswer, type Answer, type AnswerSettings } from './answer.js';
+import { chainOf, readAnswer, type Answer, type AnswerSettings } from './answer.js';
 import { AnswerScan } from './answer-scan.js';
 import { createClientTable } from './client-table.js';
+import { ClusterDomains } from './cluster-domains.js';
 import { createExchangeTable } from './exchange-table.js';
+import { createHeldAnswers } from './held-answers.js';
 import { readNameFacts, type NameFacts } from './name-facts.js';
+import { askedBefore } from './name-scope.js';
 import { createNameTable } from './name-table.js';
 import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation, type Origin } from './observation.js';
 import type { Rejection, RejectionCount } from './rejection.js';
+import type { ResponseView } from './response-view.js';
 import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
-import { createWalkTable } from './walk-table.js';
+import { createSearchWalks } from './search-walks.js';
 import { finish, foldQuestion, HASH_WORD, isWireName, MAX_PROBES, mix, QUESTION_WORDS } from './wire-name.js';
 
 export interface ObservationTableOptions extends AnswerSettings {
+  /** Domains of the cluster; empty: they are found in the traffic. */
+  readonly clusterDomains: readonly string[];
+  /** Search domains that nodes hand to pods. */
+  readonly searchDomains: readonly string[];
+  /** Other collectors of this cluster at work now, which may see other steps of a client's search walks; none by default. */
+  readonly peers?: () => number;
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
   readonly maxPairs: number;
   /** Secret number, so that nobody can choose names that collide. */
@@ -20,28 +30,6 @@ export interface ObservationTableOptions extends AnswerSettings {
   readonly origin: Origin;
   /** Time of a response that carries none (Unix milliseconds). */
   readonly now: () => number;
-}
-
-/**
- * One DNS response as it lies in a buffer; a length of 0 means absent, a time below 0 as well. A DnstapView is one.
- *
- * The time that counts is the query's, since a response can arrive when the client's address already belongs to another
- * pod. Some servers send only the response's.
- */
-export interface ResponseView {
-  readonly buffer: Uint8Array;
-  readonly queryTimeSec: number;
-  readonly queryTimeNsec: number;
-  readonly responseTimeSec: number;
-  readonly responseTimeNsec: number;
-  readonly queryAddressStart: number;
-  readonly queryAddressLength: number;
-  /** 0: not known. */
-  readonly queryPort: number;
-  readonly responseMessageStart: number;
-  readonly responseMessageLength: number;
-  readonly extraStart: number;
-  readonly extraLength: number;
 }
 
 export interface Drained {
@@ -122,9 +110,11 @@ const MAX_READY = 65_536; // beyond this, rows grow beyond their slot instead of
 const PAIRING_MS = 5_000;
 /** How long an answer without an address waits for one of the other family before it counts as `no-address`. */
 const NO_ADDRESS_MS = 5_000;
+const MAX_UNDECIDED = 16_384;
+const MAX_CONFLICT_ADDRESSES = 3;
 
 /** The facts of octets in the place of a question name that are none. */
-const NO_NAME: NameFacts = { text: '', scope: { kind: 'rejected', rejection: 'malformed' }, walked: [], expands: [] };
+const NO_NAME: NameFacts = { text: '', scope: { kind: 'rejected', rejection: 'malformed' }, steps: [], expansions: [] };
 
 interface Host {
   readonly hostname: Answer['hostname'];
@@ -136,7 +126,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const { seed, maxPairs } = options;
   const names = createNameTable(maxPairs);
   const clients = createClientTable(Math.min(maxPairs, 65_536), seed);
-  const walks = createWalkTable();
+  const cluster = new ClusterDomains(options);
+  const context = { settings: options, cluster, seed };
+  const walks = createSearchWalks({ searchDomains: options.searchDomains, peers: options.peers ?? (() => 0) });
+  const held = createHeldAnswers();
   const rejections = createRejectionCounter();
   const answer = new AnswerScan(seed);
   const question = new Int32Array(QUESTION_WORDS);
@@ -144,10 +137,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   // Per name
   const facts: NameFacts[] = [];
   const answered = new Uint8Array(maxPairs); // 1: an address was seen, so an empty answer is only the other family's
-  const mayExpand = new Uint8Array(maxPairs); // 1: NameFacts.expands is not empty
+  const mayExpand = new Uint8Array(maxPairs); // 1: NameFacts.expansions is not empty
   const empty = new Int32Array(maxPairs); // empty answers that wait for an address
   const emptyAtMs = new Float64Array(maxPairs);
   let emptyNames: number[] = [];
+
+  // Per (client, name) whose answers were left open
+  const undecided = new Map<number, number>();
 
   // Verdicts by (name, signature), and facts of names that have failed, by hash: two places each and one.
   const verdicts = new Int32Array(VERDICT_SLOTS * VERDICT); // name id + 1, signature, host id or -1 - reason
@@ -175,6 +171,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let resets = 0;
   let coalesced = 0;
   let lost = 0;
+  let isSettling = false;
+  let isOtherCluster = false;
+  let asked = '';
 
   // The response at hand. Variables of the closure and not an object: nothing is created for a response.
   let response: ResponseView;
@@ -241,13 +240,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function readFacts(): NameFacts {
     if (!hasName()) return NO_NAME;
-    return readNameFacts({ bytes, messageStart: start, nameEnd, words: question }, options, seed);
+    return readNameFacts({ bytes, messageStart: start, nameEnd, words: question }, context);
   }
 
   function addFacts(name: number): NameFacts {
     const known = readFacts();
     facts[name] = known;
-    mayExpand[name] = known.expands.length > 0 ? 1 : 0;
+    mayExpand[name] = known.expansions.length > 0 ? 1 : 0;
     return known;
   }
 
@@ -255,7 +254,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const index = REJECTION_INDEX[reason];
     if (!rejections.count(index, 1, nameHash)) return;
     const { text } = known ?? readFacts();
-    if (text !== '') rejections.addExample(index, nameHash, text);
+    if (text !== '') rejections.addExample(index, nameHash, reason === 'search-conflict' ? conflictText(text) : text);
   }
 
   function addAnswer(isA: boolean): void {
@@ -267,9 +266,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (answer.addresses === 0) return addEmpty(name, client, known);
 
     const host = verdictOf(name);
-    if (host < 0) return rejectName(REJECTIONS_BY_INDEX[-1 - host] as Rejection, known);
+    if (host < 0) return refuse(host, known);
     answered[name] = 1;
-    if (mayExpand[name] === 1 && hasWalked(client, known)) return rejectName('search-expansion', known);
+    if (mayExpand[name] === 1 && !isMeant(client, name, known)) return;
     const row = rowOf(client, host);
     if (row < 0) return startAfresh(isA);
     if (answer.minTtlSeconds < (ttls[host * 2] as number)) ttls[host * 2] = answer.minTtlSeconds;
@@ -281,6 +280,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const exchange = exchanges.keyOf(client, response.queryPort, data.getUint16(start));
     if (exchange !== 0 && exchanges.find(exchange) && exchanges.name !== name) {
       if (exchanges.row === row) return; // an ExternalName: what it leads to has just been counted
+      if (isSettling && leadsTo(exchanges.row, row)) return;
       takeBack(row, isA);
     }
     const counted = addLookup(row, isA);
@@ -291,14 +291,20 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     exchanges.note(exchange);
   }
 
+  function hostOf(row: number): Host {
+    return hosts[counts[row * COUNTS + HOST] as number] as Host; // rows are made for known hosts only
+  }
+
+  function leadsTo(alias: number, row: number): boolean {
+    return hostOf(alias).cnames.includes(hostOf(row).hostname);
+  }
+
   /** What was counted before this answer of the same exchange was CoreDNS's own look-up, if the answer leads there. */
   function takeBack(row: number, isA: boolean): void {
     const before = exchanges.row;
-    const host = hosts[counts[row * COUNTS + HOST] as number] as Host; // rows are made for known hosts only
-    const { hostname } = hosts[counts[before * COUNTS + HOST] as number] as Host;
     const drains = counts[before * COUNTS + DRAINS] as number;
     const counted = exchanges.counted ^ (drains << COUNTED_BITS); // anything else after a drain: it is gone
-    if ((counted !== SECOND_HALF && counted !== COUNTED) || !host.cnames.includes(hostname)) return;
+    if ((counted !== SECOND_HALF && counted !== COUNTED) || !leadsTo(row, before)) return;
     const balance = counts[before * COUNTS + BALANCE] as number;
     counts[before * COUNTS + BALANCE] = isA ? balance - 1 : balance + 1;
     const answers = (counts[before * COUNTS + ANSWERS] as number) - 1;
@@ -314,15 +320,43 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     addAnswer(isA);
   }
 
-  function hasWalked(client: number, { expands }: NameFacts): boolean {
-    for (let i = 0; i < expands.length; i++) {
-      if (walks.hasWalked(client, expands[i] as number, atMs())) return true;
-    }
+  function refuse(verdict: number, known: NameFacts): void {
+    rejectName(REJECTIONS_BY_INDEX[-1 - verdict] as Rejection, known);
+    if (!isOtherCluster) return;
+    isOtherCluster = false;
+    forget();
+  }
+
+  /** Of a name that may be a search expansion: whether it is a host. If not, or not yet, the answer is taken care of. */
+  function isMeant(client: number, name: number, known: NameFacts): boolean {
+    const key = client * maxPairs + name;
+    const open = undecided.get(key) ?? 0;
+    const verdict = walks.judge(client, { facts: known, hash: nameHash, undecided: open }, atMs());
+    if (!verdict.isSeen && !isSettling && held.hold(response, atMs())) return false;
+    if (verdict.kind === 'host') return true;
+    if (verdict.kind === 'undecided' && (open > 0 || undecided.size < MAX_UNDECIDED)) undecided.set(key, open + 1);
+    asked = verdict.asked;
+    rejectName(verdict.kind === 'expansion' ? 'search-conflict' : 'search-undecided', known);
     return false;
   }
 
-  function noteWalk(client: number, { walked }: NameFacts): void {
-    for (let i = 0; i < walked.length; i++) walks.note(client, walked[i] as number, atMs());
+  /** The name asked, the name that answered, and where the client connects to. */
+  function conflictText(answeredName: string): string {
+    const message = readMessage(bytes, start, end);
+    const { names: chain = [answeredName], addresses = [] } = 'fault' in message ? {} : chainOf(message);
+    const domain = cluster.find(answeredName);
+    const plain = domain === undefined ? asked : askedBefore(answeredName, domain)[0];
+    const targets = addresses.slice(0, MAX_CONFLICT_ADDRESSES).map(({ address }) => address);
+    return `${plain} -> ${chain.join(' -> ')} (${targets.join(', ')})`;
+  }
+
+  function settleHeld(all: boolean, nowMs: number): void {
+    isSettling = true;
+    for (const one of held.take({ all, nowMs })) {
+      responses--; // counted when it came
+      add(one);
+    }
+    isSettling = false;
   }
 
   /** Names that do not exist are not kept: a flood of them must not push out what is known of others. */
@@ -335,18 +369,24 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       failureFacts[slot] = known;
     }
     const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
-    const isStep = rcode === ResponseCode.NXDOMAIN && client >= 0;
-    const expands = isStep && hasWalked(client, known);
-    if (isStep) noteWalk(client, known);
-    rejectName(expands ? 'search-expansion' : failureOf(known, rcode), known);
+    // A resolver goes on to the next search domain whatever the reason; the plain name is the last or has failed for good.
+    const isStep = client >= 0 && (rcode === ResponseCode.NXDOMAIN || known.scope.kind === 'cluster');
+    const isExpansion = isStep && known.expansions.length > 0 && walks.isExpansion(client, known, atMs());
+    if (isStep) walks.note(client, known, atMs());
+    rejectName(isExpansion ? 'search-expansion' : failureOf(known, rcode), known);
+    if (isStep && !cluster.isProven && cluster.learnFromWalk(known.text, client)) forget();
   }
 
   /** NOERROR without an address: the other family may have one, and then nothing was missing. */
   function addEmpty(name: number, client: number, known: NameFacts): void {
     if (known.scope.kind === 'rejected') return rejectName(known.scope.rejection, known);
-    if (known.scope.kind === 'cluster') return rejectName('internal', known);
     if ((data.getUint8(start + 2) & TRUNCATED) !== 0) return rejectName('truncated', known);
-    noteWalk(client, known); // glibc goes on to the next suffix after NODATA as well
+    if (known.scope.kind === 'cluster') {
+      // `autopath` answers so where the plain name has no address of that family.
+      if (known.scope.rejection === 'search-expansion') walks.note(client, known, atMs());
+      return rejectName(known.scope.rejection, known);
+    }
+    walks.note(client, known, atMs()); // glibc goes on to the next suffix after NODATA as well
     if (empty[name] === 0) emptyNames.push(name);
     empty[name] = (empty[name] as number) + 1;
     emptyAtMs[name] = atMs();
@@ -369,7 +409,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   function judge(): number {
     const message = readMessage(bytes, start, end);
     if ('fault' in message) return -1 - REJECTION_INDEX.malformed;
-    const result = readAnswer(message, options);
+    isOtherCluster = learnCluster(message);
+    const result = readAnswer(message, context);
     if ('rejection' in result) return -1 - REJECTION_INDEX[result.rejection];
     const known = hostIds.get(result.hostname);
     const id = known ?? hosts.length;
@@ -387,6 +428,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       cnames: result.cnames,
     };
     return id;
+  }
+
+  function learnCluster(message: DnsMessage): boolean {
+    const { names: chain, addresses } = chainOf(message);
+    const texts = addresses.flatMap(({ address }) => address ?? []);
+    return cluster.learnFromAnswer(chain[0] ?? '', texts);
   }
 
   function addLookup(row: number, isA: boolean): Counted {
@@ -534,13 +581,21 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   /** Starts all tables afresh when one is full. Counts go to `ready`; only caches are lost. */
   function reset(): void {
     resets++;
+    forget();
+  }
+
+  /** Forgets what was worked out about names and clients. */
+  function forget(): void {
     settleEmpty(true, 0);
     ready = [...drainRows()];
     if (ready.length > MAX_READY) lost += ready.splice(MAX_READY).length;
     names.clear();
     clients.clear();
-    walks.clear();
+    walks.clear(atMs());
     exchanges.clear();
+    undecided.clear();
+    failureHash.fill(0);
+    failureFacts.fill(undefined);
     facts.length = 0;
     answered.fill(0);
     verdicts.fill(0);
@@ -559,10 +614,11 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     add,
     reject,
     drain({ final, nowMs }) {
+      settleHeld(final, nowMs);
       settleEmpty(final, nowMs);
       return { observations: drainRows(), rejections: rejections.drain() };
     },
-    waiting: () => ready.length + dirtyCount,
+    waiting: () => ready.length + dirtyCount + held.size(),
     statistics: () => ({
       responses,
       firstMs: clock[FIRST] as number,

@@ -8,28 +8,33 @@ import { finish, mix } from './wire-name.js';
  * few seconds only.
  */
 export interface WalkTable {
-  note(client: number, prefixHash: number, atMs: number): void;
-  hasWalked(client: number, prefixHash: number, atMs: number): boolean;
+  /** `stepHash` is the hash of the name that was walked, with one of {@link WALK_SALTS}. */
+  note(client: number, stepHash: number, atMs: number): void;
+  has(client: number, stepHash: number, atMs: number): boolean;
   clear(): void;
 }
+
+/** Steps by where they were: below `svc` of the cluster's domain, below the domain itself, or the name as it is. */
+export const WALK_SALTS = { service: 0x5bd1e995, domain: 0x1b873593, plain: 0 } as const;
+export type WalkStepKind = keyof typeof WALK_SALTS;
 
 const SLOTS = 65_536;
 
 /** A resolver that gets no answer waits 5 s before it asks again (resolv.conf(5), `timeout`); a walk has several steps. */
-const WALK_MS = 10_000;
+export const WALK_MS = 10_000;
 
 export function createWalkTable(): WalkTable {
   const keys = new Int32Array(SLOTS);
   const times = new Float64Array(SLOTS);
-  const keyOf = (client: number, prefixHash: number): number => finish(mix(prefixHash, client)) | 1; // 0 is an empty slot
+  const keyOf = (client: number, stepHash: number): number => finish(mix(stepHash, client)) | 1; // 0 is an empty slot
   return {
-    note(client, prefixHash, atMs) {
-      const key = keyOf(client, prefixHash);
+    note(client, stepHash, atMs) {
+      const key = keyOf(client, stepHash);
       keys[key & (SLOTS - 1)] = key;
       times[key & (SLOTS - 1)] = atMs;
     },
-    hasWalked(client, prefixHash, atMs) {
-      const key = keyOf(client, prefixHash);
+    has(client, stepHash, atMs) {
+      const key = keyOf(client, stepHash);
       // Either way round: messages arrive slightly out of order.
       return keys[key & (SLOTS - 1)] === key && Math.abs(atMs - (times[key & (SLOTS - 1)] as number)) <= WALK_MS;
     },

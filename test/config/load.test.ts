@@ -26,7 +26,7 @@ describe('loadConfiguration', () => {
     const configuration = loadConfiguration({ flags: {}, environment: {} });
     expect(configuration).toMatchObject({
       dnstap: { endpoints: [], maxConnections: 1024 },
-      observation: { clusterDomain: 'cluster.local' },
+      observation: { privateAddresses: 'external', flushMs: 1000 },
       host: { policy: 'learn', stabilitySeconds: 0 },
       istio: { defaultNamespace: 'default', exportTo: ['.'] },
     });

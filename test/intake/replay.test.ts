@@ -15,7 +15,7 @@ const CAPTURE = join(ROOT, 'test', 'data', 'coredns.fstrm.gz');
 const directory = createTemporaryDirectory();
 const log = createLogger({ level: 'error', format: 'json', stream: new PassThrough(), now: Date.now });
 const observation = {
-  clusterDomain: 'cluster.local',
+  clusterDomains: ['cluster.local'],
   internalZones: [],
   searchDomains: [],
   clusterNetworks: new BlockList(),

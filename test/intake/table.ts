@@ -6,7 +6,7 @@ export const NOON_MS = Date.UTC(2026, 0, 1, 12);
 /** An empty table of the smallest size. */
 export const newTable = (): ObservationTable =>
   createObservationTable({
-    clusterDomain: 'cluster.local',
+    clusterDomains: ['cluster.local'],
     internalZones: [],
     searchDomains: [],
     clusterNetworks: new BlockList(),

@@ -4,15 +4,16 @@ import { responseView, type ResponseText } from '../support/dns-response.js';
 
 const NOON_MS = Date.UTC(2026, 0, 1, 12);
 
-function newTable(settings: { maxPairs?: number; searchDomains?: readonly string[] } = {}): ObservationTable {
+function newTable({ maxPairs = 1024, peers = 0 } = {}): ObservationTable {
   const clusterNetworks = new BlockList();
   clusterNetworks.addSubnet('10.96.0.0', 12);
   return createObservationTable({
-    clusterDomain: 'cluster.local',
+    clusterDomains: ['cluster.local'],
     internalZones: ['corp.internal'],
-    searchDomains: settings.searchDomains ?? [],
+    searchDomains: [],
     clusterNetworks,
-    maxPairs: settings.maxPairs ?? 1024,
+    maxPairs,
+    peers: () => peers,
     seed: 1,
     origin: 'dnstap',
     now: () => NOON_MS,
@@ -125,33 +126,6 @@ describe('a CNAME that CoreDNS follows itself, and shows as if the client had', 
 });
 
 describe('a positive answer', () => {
-  it('is an observation of the name asked, folded, with its addresses, TTLs and CNAMEs', () => {
-    const { observations, rejections } = observe(newTable(), [
-      {
-        name: 'WWW.Example.com',
-        answers: [
-          'www.example.com CNAME Edge.example.NET 300',
-          'edge.example.net A 192.0.2.2 20',
-          'edge.example.net A 192.0.2.1 30',
-        ],
-      },
-    ]);
-    expect(rejections).toEqual([]);
-    expect(observations).toEqual([
-      {
-        hostname: 'www.example.com',
-        client: '10.244.0.7',
-        addresses: ['192.0.2.1', '192.0.2.2'],
-        ttlSeconds: { min: 20, max: 30 },
-        cnames: ['edge.example.net'],
-        firstObservedAtMs: NOON_MS,
-        lastObservedAtMs: NOON_MS,
-        lookups: 1,
-        origin: 'dnstap',
-      },
-    ]);
-  });
-
   it('counts A and AAAA of one look-up once, also when a drain falls between them', () => {
     const table = newTable();
     const aaaa: ResponseText = { name: 'www.example.com', type: 'AAAA', answers: ['www.example.com AAAA 2001:db8::1'] };
@@ -200,100 +174,9 @@ describe('a positive answer', () => {
       [10_000, 10_000, 1],
     ]);
   });
-
-  it('tells clients apart, IPv4 in 4 and in 16 octets being the same', () => {
-    const table = newTable();
-    const short = responseView(positive('www.example.com'), NOON_MS);
-    const long = { ...short, buffer: Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), short.buffer]) };
-    table.add(short);
-    table.add({
-      ...long,
-      queryAddressLength: 16,
-      responseMessageStart: 16,
-      extraStart: 16 + short.responseMessageLength,
-    });
-    table.add(responseView(positive('www.example.com', { client: '10.244.0.8' }), NOON_MS + 2));
-    const { observations } = table.drain({ final: true, nowMs: NOON_MS });
-    expect(observations.map(({ client, lookups }) => [client, lookups])).toEqual([
-      ['10.244.0.7', 2],
-      ['10.244.0.8', 1],
-    ]);
-  });
-
-  it('takes the namespace and pod from extra, and not what is no such pair', () => {
-    const pods = ['shop web-0', '- -', 'rtt=20\n', 'a b c', ''].map((extra) => {
-      const { observations } = observe(newTable(), [positive('www.example.com', { extra })]);
-      return observations[0]?.pod;
-    });
-    expect(pods).toEqual([{ namespace: 'shop', name: 'web-0' }, undefined, undefined, undefined, undefined]);
-  });
-
-  it('is one of the plain name under autopath, and of the target of an ExternalName Service', () => {
-    const autopath: ResponseText = {
-      name: 'api.example.com.shop.svc.cluster.local',
-      answers: ['api.example.com.shop.svc.cluster.local CNAME api.example.com', 'api.example.com A 192.0.2.1'],
-    };
-    const externalName: ResponseText = {
-      name: 'db.shop.svc.cluster.local',
-      answers: ['db.shop.svc.cluster.local CNAME db.example.net', 'db.example.net A 192.0.2.9'],
-    };
-    expect(hostsOf(newTable(), [autopath, externalName])).toEqual(['api.example.com', 'db.example.net']);
-  });
 });
 
 describe('what teaches nothing', () => {
-  it.each<[string, ResponseText, string]>([
-    ['NXDOMAIN', { name: 'nope.example.com', rcode: 3 }, 'nxdomain'],
-    ['SERVFAIL', { name: 'www.example.com', rcode: 2 }, 'server-failure'],
-    ['REFUSED', { name: 'www.example.com', rcode: 5 }, 'refused'],
-    ['NOTIMP', { name: 'www.example.com', rcode: 4 }, 'other-rcode'],
-    ['NODATA', { name: 'www.example.com' }, 'no-address'],
-    [
-      'a chain that ends nowhere',
-      { name: 'a.example.com', answers: ['a.example.com CNAME b.example.com'] },
-      'no-address',
-    ],
-    [
-      'a chain that loops',
-      {
-        name: 'a.example.com',
-        answers: [
-          'a.example.com CNAME b.example.com',
-          'b.example.com CNAME a.example.com',
-          'c.example.com A 192.0.2.1',
-        ],
-      },
-      'no-address',
-    ],
-    ['an address of another name', { name: 'a.example.com', answers: ['b.example.com A 192.0.2.1'] }, 'no-address'],
-    ['a cut answer without an address', { name: 'www.example.com', truncated: true }, 'truncated'],
-    ['a Service', positive('web.shop.svc.cluster.local'), 'internal'],
-    ['a step of a search walk', { name: 'api.example.com.shop.svc.cluster.local', rcode: 3 }, 'search-expansion'],
-    ['a Service that does not exist', { name: 'redis.shop.svc.cluster.local', rcode: 3 }, 'internal'],
-    ['a configured zone', positive('db.corp.internal'), 'internal'],
-    ['localhost', positive('app.localhost'), 'internal'],
-    ['a reverse name', { name: '1.2.0.192.in-addr.arpa', type: 'PTR' }, 'record-type'],
-    ['an SRV owner', { name: '_ldap._tcp.example.com', type: 'SRV' }, 'record-type'],
-    ['an underscore', positive('my_bucket.example.com'), 'underscore'],
-    ['a single label', positive('redis'), 'single-label'],
-    ['a name like an address', positive('10.244.1.9'), 'invalid-name'],
-    [
-      'an address of the cluster',
-      { name: 'a.example.com', answers: ['a.example.com A 10.96.0.10'] },
-      'internal-address',
-    ],
-    [
-      'the metadata server',
-      { name: 'metadata.example.com', answers: ['metadata.example.com A 169.254.169.254'] },
-      'internal-address',
-    ],
-    ['a sinkhole', { name: 'ads.example.com', answers: ['ads.example.com A 0.0.0.0'] }, 'internal-address'],
-  ])('%s', (_, response, reason) => {
-    const { observations, rejections } = observe(newTable(), [response]);
-    expect(observations).toEqual([]);
-    expect(rejections).toEqual([{ reason, responses: 1, examples: [response.name.toLowerCase()] }]);
-  });
-
   it.each([
     ['a label with a zero octet in front of what looks like type and class', '07610000010001620000010001'],
     ['a compression pointer', 'c00c0000010001'],
@@ -319,58 +202,68 @@ describe('what teaches nothing', () => {
     expect(observations).toEqual([]);
     expect(rejections).toEqual([{ reason: 'malformed', responses: 4, examples: [] }]);
   });
-
-  it('no message, too short a message, a query, two questions', () => {
-    const table = newTable();
-    const view = responseView(positive('www.example.com'));
-    const query = Buffer.from(view.buffer);
-    query[4 + 2] = 0; // QR
-    const twoQuestions = Buffer.from(view.buffer);
-    twoQuestions[4 + 5] = 2; // QDCOUNT
-    table.add({ ...view, responseMessageLength: 0 });
-    table.add({ ...view, responseMessageLength: 5 });
-    table.add({ ...view, responseMessageLength: 20 });
-    table.add({ ...view, buffer: query });
-    table.add({ ...view, buffer: twoQuestions });
-    const { observations, rejections } = table.drain({ final: true, nowMs: NOON_MS });
-    expect(observations).toEqual([]);
-    expect(rejections.map(({ reason, responses }) => [reason, responses])).toEqual([
-      ['malformed', 2],
-      ['not-an-answer', 2],
-      ['not-full', 1],
-    ]);
-  });
 });
 
-describe('a search domain that answers everything', () => {
-  const walk = (client: string): ResponseText[] => [
-    { name: 'api.example.com.shop.svc.cluster.local', rcode: 3, client },
-    { name: 'api.example.com.svc.cluster.local', rcode: 3, client },
-    { name: 'api.example.com.cluster.local', rcode: 3, client },
-    positive('api.example.com.wild.example.org', { client }),
-  ];
+/** A client walks `api.example.com`, and a wildcard answers; the second step is of the last search domain. */
+const walk: readonly ResponseText[] = [
+  { name: 'api.example.com.shop.svc.cluster.local', rcode: 3 },
+  { name: 'api.example.com.cluster.local', rcode: 3 },
+  positive('api.example.com.wild.example.org'),
+];
 
-  it('is recognised by the walk of the client', () => {
-    expect(reasonsOf(newTable(), walk('10.244.0.7'))).toEqual({ 'search-expansion': 4 });
-  });
-
-  it('is not recognised by the walk of another client, who could discredit names so', () => {
-    const foreign = walk('10.244.0.8').slice(0, 3);
-    const own = positive('api.example.com.wild.example.org');
-    expect(hostsOf(newTable(), [...foreign, own])).toEqual(['api.example.com.wild.example.org']);
-  });
-
-  it('is recognised without a walk when the domain is configured', () => {
-    const table = newTable({ searchDomains: ['wild.example.org'] });
-    expect(reasonsOf(table, [positive('api.example.com.wild.example.org')])).toEqual({ 'search-expansion': 1 });
-  });
-
-  it('leaves names alone that belong there', () => {
-    const table = newTable({ searchDomains: ['wild.example.org'] });
-    expect(hostsOf(table, [positive('db.staging.wild.example.org'), positive('www.wild.example.org')])).toEqual([
-      'db.staging.wild.example.org',
-      'www.wild.example.org',
+describe('an answer that may be of a search domain', () => {
+  it('waits for what else its client asked, and is not lost meanwhile', () => {
+    const table = newTable();
+    table.add(responseView(positive('www.example.com.cdn.example.net'), NOON_MS));
+    expect(table.drain({ final: false, nowMs: NOON_MS + 2_000 })).toEqual({ observations: [], rejections: [] });
+    expect(table.waiting()).toBe(1);
+    const { observations } = table.drain({ final: false, nowMs: NOON_MS + 4_000 });
+    expect(observations.map(({ hostname, firstObservedAtMs }) => [hostname, firstObservedAtMs])).toEqual([
+      ['www.example.com.cdn.example.net', NOON_MS],
     ]);
+    expect([table.waiting(), table.statistics().responses]).toEqual([0, 1]);
+  });
+
+  it('keeps its own octets, since the buffer it came in is used again', () => {
+    const table = newTable();
+    const view = responseView(positive('www.example.com.cdn.example.net', { extra: 'shop web-0' }), NOON_MS);
+    table.add(view);
+    view.buffer.fill(0);
+    const { observations } = table.drain({ final: true, nowMs: NOON_MS });
+    expect(observations.map(({ hostname, client, pod }) => [hostname, client, pod?.name])).toEqual([
+      ['www.example.com.cdn.example.net', '10.244.0.7', 'web-0'],
+    ]);
+  });
+
+  it('is judged at once where too many wait', () => {
+    const table = newTable();
+    const many = Array.from({ length: 5000 }, (_, index) => positive(`h${index}.example.com.cdn.example.net`));
+    for (const response of many) table.add(responseView(response, NOON_MS));
+    expect(table.waiting()).toBeGreaterThan(4000);
+    expect(observe(table, []).observations.length + table.statistics().resets).toBeGreaterThan(0);
+    expect(table.waiting()).toBe(0);
+  });
+
+  it('is left open for a while after the tables started afresh, when walks are forgotten', () => {
+    const full = newTable({ maxPairs: 8 });
+    for (let i = 0; i < 20; i++) full.add(responseView(positive(`h${i}.example.net`), NOON_MS));
+    expect(full.statistics().resets).toBeGreaterThan(0);
+    expect(reasonsOf(full, walk.slice(2))).toEqual({ 'search-undecided': 1 });
+    expect(hostsOf(newTable(), walk.slice(2))).toEqual(['api.example.com.wild.example.org']);
+  });
+
+  it('is open between several collectors until walks were seen whole for long', () => {
+    const walks = (count: number): ResponseText[] =>
+      Array.from({ length: count }, (_, i) => [
+        { name: `h${i}.example.com.svc.cluster.local`, rcode: 3 },
+        { name: `h${i}.example.com.cluster.local`, rcode: 3 },
+      ]).flat();
+    const undecided = [0, 63, 64].map((count) => {
+      const table = newTable({ peers: 1 });
+      observe(table, walks(count));
+      return reasonsOf(table, [positive('www.example.com.cdn.example.net')])['search-undecided'] ?? 0;
+    });
+    expect(undecided).toEqual([1, 1, 0]);
   });
 });
 

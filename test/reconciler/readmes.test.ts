@@ -9,6 +9,7 @@ import {
   SKIP_REASONS,
   UPDATE_REASONS,
 } from '../../src/plan/service-entry-plan.js';
+import { REJECTIONS } from '../../src/observation/rejection.js';
 import { RECONCILER_ERROR_CODES } from '../../src/reconciler/reconciler-error.js';
 
 /** The words in code style of a folder's README. */
@@ -24,6 +25,12 @@ describe('the README of a folder', () => {
     ['reconciler', RECONCILER_ERROR_CODES],
   ])('names the error codes of %s, and no others', (folder, codes) => {
     expect(wordsOf(folder).filter((word) => word.includes('_ERR_'))).toEqual([...codes]);
+  });
+
+  it('names every reason of a rejection in a row of its own, and no others', () => {
+    const path = fileURLToPath(new URL('../../src/observation/README.md', import.meta.url));
+    const rows = [...readFileSync(path, 'utf8').matchAll(/^\| `([a-z-]+)`/gm)].map(([, reason]) => reason);
+    expect(rows).toEqual(Object.keys(REJECTIONS));
   });
 
   it('names every reason of a plan', () => {

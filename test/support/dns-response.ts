@@ -1,5 +1,5 @@
 import { encode, type Answer, type RecordType } from 'dns-packet';
-import type { ResponseView } from '../../src/observation/observation-table.js';
+import type { ResponseView } from '../../src/observation/response-view.js';
 
 /** A response as a test states it. `answers` are `owner type data [ttl]`. */
 export interface ResponseText {

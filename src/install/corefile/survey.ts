@@ -49,7 +49,8 @@ export interface Refused {
   readonly problem?: CorefileProblem;
 }
 
-const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
+/** What kubeadm and everybody else names it unless told otherwise. */
+export const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 /** What a Corefile has that matters here. */
 export interface Survey {

@@ -1,0 +1,148 @@
+import { BlockList, isIPv6 } from 'node:net';
+import { parse } from 'tldts';
+import { isBelow, isGlobalName } from './name-scope.js';
+
+export interface ClusterDomainSettings {
+  /** Domains that are the cluster's for certain: set, or from a search list. Empty: to be found. */
+  readonly clusterDomains: readonly string[];
+  /** Networks of pods and Services. */
+  readonly clusterNetworks: BlockList;
+}
+
+/** What kubeadm and everybody else names it unless told otherwise; below no top-level domain of the Internet. */
+const USUAL_DOMAIN = 'cluster.local';
+
+/** Multi-cluster Services (kubernetes/enhancements KEP-1645): always served by the cluster itself. */
+const CLUSTER_SET_DOMAIN = 'clusterset.local';
+
+const SERVICE = /^[a-z0-9-]+\.[a-z0-9-]+\.svc\.(.+)$/;
+const WALK_STEP = /^(.+)\.[a-z0-9-]+\.svc\.(.+)$/;
+const API_SERVICE = 'kubernetes.default.svc.';
+
+/** Clients that must have walked a domain before it is taken for the cluster's without a Service to prove it. */
+const WALKING_CLIENTS = 5;
+const MAX_WALKED_DOMAINS = 16;
+
+/** Not routed on the Internet: RFC 1918, RFC 6598 (shared address space, which some use for Services), RFC 4193. */
+export const PRIVATE_NETWORKS = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'] as const;
+
+const privateNetworks = new BlockList();
+for (const cidr of PRIVATE_NETWORKS) {
+  const [network = '', bits] = cidr.split('/');
+  privateNetworks.addSubnet(network, Number(bits), isIPv6(network) ? 'ipv6' : 'ipv4');
+}
+
+export function isPrivateAddress(address: string): boolean {
+  return privateNetworks.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+}
+
+/**
+ * The DNS domains of the cluster. Where none is set it is found in the traffic:
+ *
+ * - A Service that answers proves its domain: `a.b.svc.D` with nothing but private or cluster addresses. Below a top-level
+ *   domain of the Internet only `kubernetes.default.svc.D` does, since a zone with a wildcard answers the others as well.
+ * - Once a domain is proven, another is the cluster's only if the API server has the same address there: other clusters
+ *   have Services too.
+ * - Until one is proven, one in which several clients walk their search lists is taken for it. That alone is no proof, as
+ *   every pod can ask for anything, so it ends when a domain is proven.
+ */
+export class ClusterDomains {
+  readonly #networks: BlockList;
+  #domains: readonly string[];
+  #isProven: boolean;
+  #apiAddress: string | undefined;
+  readonly #walked = new Map<string, Set<number>>();
+
+  constructor({ clusterDomains, clusterNetworks }: ClusterDomainSettings) {
+    this.#networks = clusterNetworks;
+    this.#isProven = clusterDomains.length > 0;
+    this.#domains = this.#isProven ? clusterDomains : [USUAL_DOMAIN];
+  }
+
+  /** The domains that count now, the usual one first. */
+  get domains(): readonly string[] {
+    return this.#domains;
+  }
+
+  get isProven(): boolean {
+    return this.#isProven;
+  }
+
+  /** The cluster domain that a name is below; undefined when it is below none. */
+  find(name: string): string | undefined {
+    return [...this.#domains, CLUSTER_SET_DOMAIN].find((domain) => isBelow(name, domain));
+  }
+
+  /**
+   * Whether a positive answer is one of a Service of this cluster. Until a domain is proven, what looks like a Service
+   * is one: a host that is learnt a little later does less harm than an entry for a Service.
+   */
+  isService(name: string, addresses: readonly string[]): boolean {
+    const domain = this.#serviceDomain(name, addresses);
+    return domain !== undefined && (!this.#isProven || this.#domains.includes(domain));
+  }
+
+  /** Learns from a positive answer; true when the domains are other ones now. */
+  learnFromAnswer(name: string, addresses: readonly string[]): boolean {
+    const domain = this.#serviceDomain(name, addresses);
+    if (domain === undefined) return false;
+    const apiAddress = name.startsWith(API_SERVICE) ? addresses[0] : undefined;
+    return this.#isProven ? this.#addAlias(domain, apiAddress) : this.#prove(domain, apiAddress);
+  }
+
+  #prove(domain: string, apiAddress: string | undefined): boolean {
+    if (apiAddress === undefined && isBelowInternetDomain(domain)) return false;
+    this.#isProven = true;
+    this.#apiAddress = apiAddress;
+    return this.#set([USUAL_DOMAIN, domain]);
+  }
+
+  #addAlias(domain: string, apiAddress: string | undefined): boolean {
+    if (apiAddress === undefined) return false;
+    if (this.#domains.includes(domain)) this.#apiAddress ??= apiAddress;
+    return this.#apiAddress === apiAddress && this.#set([...this.#domains, domain]);
+  }
+
+  /** The domain of a name like a Service's with addresses like one's. */
+  #serviceDomain(name: string, addresses: readonly string[]): string | undefined {
+    const domain = SERVICE.exec(name)?.[1];
+    return addresses.length > 0 && addresses.every((address) => this.#isOwn(address)) ? domain : undefined;
+  }
+
+  /** Learns from a name that does not exist; true when the domains are other ones now. */
+  learnFromWalk(name: string, client: number): boolean {
+    const [, asked = '', domain = ''] = (this.#isProven ? undefined : WALK_STEP.exec(name)) ?? [];
+    if (!isGlobalName(asked) || this.#domains.includes(domain) || isBelowInternetDomain(domain)) return false;
+    const clients = this.#walked.get(domain) ?? new Set();
+    if (this.#walked.size < MAX_WALKED_DOMAINS) this.#walked.set(domain, clients);
+    if (clients.size < WALKING_CLIENTS) clients.add(client);
+    return clients.size === WALKING_CLIENTS && this.#set([...this.#domains, domain]);
+  }
+
+  #set(domains: readonly string[]): boolean {
+    const changed = [...new Set(domains)];
+    if (changed.join(' ') === this.#domains.join(' ')) return false;
+    this.#domains = changed;
+    return true;
+  }
+
+  #isOwn(address: string): boolean {
+    return isPrivateAddress(address) || this.#networks.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  }
+}
+
+function isBelowInternetDomain(domain: string): boolean {
+  return parse(domain).isIcann === true;
+}
+
+/** The search list of a resolv.conf, in order, lower case: the last `search` line counts (resolv.conf(5)). */
+export function parseSearchList(resolvConf: string): readonly string[] {
+  const line = resolvConf.split('\n').findLast((one) => /^search\s/.test(one));
+  const domains = (line ?? '').split(/\s+/).slice(1);
+  return domains.map((domain) => domain.toLowerCase().replace(/\.$/, '')).filter((domain) => domain.includes('.'));
+}
+
+/** The cluster's domain in a search list that the kubelet wrote: the D of `svc.D` and `D` (`dnsPolicy: ClusterFirst`). */
+export function clusterDomainOf(searchList: readonly string[]): string | undefined {
+  return searchList.find((domain) => searchList.includes(`svc.${domain}`));
+}

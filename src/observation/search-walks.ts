@@ -1,0 +1,156 @@
+import type { NameFacts, SearchExpansion, WalkStep } from './name-facts.js';
+import { createWalkTable, WALK_MS, WALK_SALTS } from './walk-table.js';
+
+/** What a positive answer to a name is, by what its client asked before. */
+export interface WalkVerdict {
+  /**
+   * - `host`: the name was meant.
+   * - `expansion`: the client asked for another name, of which this is one with a search domain appended.
+   * - `undecided`: either, as far as this collector can see.
+   */
+  readonly kind: 'host' | 'expansion' | 'undecided';
+  /** Of an expansion, the name asked. */
+  readonly asked: string;
+  /** A step of the client's walk says so; otherwise one may still arrive that says something else. */
+  readonly isSeen: boolean;
+}
+
+const MEANT: WalkVerdict = { kind: 'host', asked: '', isSeen: true };
+const HOST: WalkVerdict = { kind: 'host', asked: '', isSeen: false };
+const UNDECIDED: WalkVerdict = { kind: 'undecided', asked: '', isSeen: false };
+
+export interface SearchWalksOptions {
+  /** Search domains of the nodes, set or read. */
+  readonly searchDomains: readonly string[];
+  /** Collectors beside other DNS servers of this cluster, to which steps of a client's walk can have gone. */
+  readonly peers: () => number;
+}
+
+/**
+ * Which names are search expansions. A resolver appends each domain of its search list in turn (resolv.conf(5)):
+ *
+ * ```
+ *   glibc, c-ares, Go, Java     fewer dots than ndots:  P.ns.svc.D  P.svc.D  P.D  P.S…  P      musl: the same, then stops
+ *   (after NXDOMAIN or NODATA)  otherwise:              P  P.ns.svc.D  P.svc.D  P.D  P.S…      musl: P alone
+ * ```
+ * each as A and AAAA together or in turn. So of a name N = P.S that looks like an expansion:
+ *
+ * 1. The client has just walked P: it is one, and S is in the client's search list.
+ * 2. The client has just walked N itself, in the cluster's domain: N was meant.
+ * 3. S is a known search domain (set, of the node, in this client's list or in several clients') and P is unmistakably a
+ *    name of the Internet: it is one.
+ * 4. No step was seen. Where all steps of a client come by here, N was meant. Where they may have gone to another replica of
+ *    the DNS server, that is open until the client has asked so often that a step would have come by.
+ *
+ * No pod can discredit a name for others, but for names as in 3.
+ */
+export interface SearchWalks {
+  /** A step that had no address. */
+  note(client: number, facts: NameFacts, atMs: number): void;
+  /** Whether a failed look-up is one of a search expansion. */
+  isExpansion(client: number, facts: NameFacts, atMs: number): boolean;
+  judge(client: number, name: JudgedName, atMs: number): WalkVerdict;
+  /** Forgets the clients, whose numbers change. */
+  clear(atMs: number): void;
+}
+
+export interface JudgedName {
+  readonly facts: NameFacts;
+  readonly hash: number;
+  /** Answers to this client so far that were left open. */
+  readonly undecided: number;
+}
+
+/** Clients in whose walks a domain must have been for it to count as every client's. */
+const CLIENTS_OF_KNOWN_DOMAIN = 3;
+const MAX_DOMAINS = 256;
+
+/** Walks after which it can be told whether their steps all come by here, and the share of split ones that is noise. */
+const MEASURED_WALKS = 64;
+const REMEMBERED_WALKS = 4096;
+const SPLIT_SHARE = 0.05;
+
+/**
+ * Undecided answers (A and AAAA count) after which a name was meant. A walk has three steps before the one at hand; with ten
+ * replicas a collector misses all three with 0.73, and sixty times in a row with 10^-8.
+ */
+const MAX_UNDECIDED = 120;
+
+export function createSearchWalks({ searchDomains, peers }: SearchWalksOptions): SearchWalks {
+  const walks = createWalkTable();
+  const domains = new Set(searchDomains);
+  const clientsOf = new Map<string, Set<number>>();
+  let whole = 0;
+  let split = 0;
+  let clearedAtMs = -Infinity;
+
+  function noteDomain(client: number, { suffix }: SearchExpansion): void {
+    const clients = clientsOf.get(suffix) ?? new Set();
+    if (clientsOf.size < MAX_DOMAINS) clientsOf.set(suffix, clients);
+    clients.add(client);
+    if (clients.size < CLIENTS_OF_KNOWN_DOMAIN) return;
+    if (domains.size < MAX_DOMAINS) domains.add(suffix);
+    clientsOf.delete(suffix);
+  }
+
+  function isKnownDomain(client: number, suffix: string): boolean {
+    return domains.has(suffix) || clientsOf.get(suffix)?.has(client) === true;
+  }
+
+  /** Of the last step in the cluster's domain, tells whether the one before it came by here. */
+  function measure(client: number, { hash, before }: WalkStep, atMs: number): void {
+    if (walks.has(client, hash, atMs)) return; // the other address family
+    if (walks.has(client, before, atMs)) whole++;
+    else split++;
+    if (whole + split < REMEMBERED_WALKS) return;
+    whole /= 2;
+    split /= 2;
+  }
+
+  function seesWholeWalks(atMs: number): boolean {
+    if (atMs - clearedAtMs <= WALK_MS || split > SPLIT_SHARE * (whole + split)) return false;
+    return peers() === 0 || whole >= MEASURED_WALKS;
+  }
+
+  function findWalked(client: number, { expansions }: NameFacts, atMs: number): SearchExpansion | undefined {
+    const walked = expansions.find(
+      ({ askedHash }) =>
+        walks.has(client, askedHash ^ WALK_SALTS.service, atMs) ||
+        walks.has(client, askedHash ^ WALK_SALTS.domain, atMs) ||
+        walks.has(client, askedHash ^ WALK_SALTS.plain, atMs),
+    );
+    if (walked !== undefined) noteDomain(client, walked);
+    return walked;
+  }
+
+  function findKnown(client: number, { expansions }: NameFacts): SearchExpansion | undefined {
+    return expansions.find((one) => one.isUnmistakable && isKnownDomain(client, one.suffix));
+  }
+
+  return {
+    note(client, { steps }, atMs) {
+      for (let i = 0; i < steps.length; i++) {
+        const step = steps[i] as WalkStep; // i is below the length
+        if (step.before !== 0) measure(client, step, atMs);
+        walks.note(client, step.hash, atMs);
+      }
+    },
+    isExpansion: (client, facts, atMs) => (findWalked(client, facts, atMs) ?? findKnown(client, facts)) !== undefined,
+    judge(client, { facts, hash, undecided }, atMs) {
+      const isMeant =
+        walks.has(client, hash ^ WALK_SALTS.service, atMs) || walks.has(client, hash ^ WALK_SALTS.domain, atMs);
+      if (isMeant) return MEANT;
+      const walked = findWalked(client, facts, atMs);
+      if (walked !== undefined) return { kind: 'expansion', asked: walked.asked, isSeen: true };
+      const known = findKnown(client, facts);
+      if (known !== undefined) return { kind: 'expansion', asked: known.asked, isSeen: false };
+      const mayBe = facts.expansions.some((one) => one.isUnmistakable);
+      return mayBe && !seesWholeWalks(atMs) && undecided < MAX_UNDECIDED ? UNDECIDED : HOST;
+    },
+    clear(atMs) {
+      walks.clear();
+      clientsOf.clear();
+      clearedAtMs = atMs;
+    },
+  };
+}
