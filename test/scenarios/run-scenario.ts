@@ -83,6 +83,7 @@ class ScenarioRun {
   readonly #collectors = new Map<string, Collector>();
   readonly #addresses = new Map<string, string>();
   readonly #pods = new Map<string, ObjectEvent>();
+  readonly #peers: number;
   #nowMs: number;
 
   private constructor(
@@ -92,6 +93,8 @@ class ScenarioRun {
     this.#file = file;
     this.#startMs = Date.parse(scenario.start);
     this.#nowMs = this.#startMs;
+    const messages = [scenario, ...scenario.steps].flatMap((step) => step.messages);
+    this.#peers = Math.max(0, new Set(messages.map(({ collector }) => collector)).size - 1);
     this.#configuration = configuration;
     this.#store = store;
     this.#sink = sink;
@@ -188,6 +191,7 @@ class ScenarioRun {
       seed: SEED,
       origin: 'dnstap',
       now,
+      peers: () => this.#peers,
     });
     const collector = {
       intake: createFrameIntake(table),
