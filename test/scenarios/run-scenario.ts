@@ -84,6 +84,7 @@ class ScenarioRun {
   readonly #addresses = new Map<string, string>();
   readonly #pods = new Map<string, ObjectEvent>();
   readonly #peers: number;
+  #sequence = 0;
   #nowMs: number;
 
   private constructor(
@@ -168,7 +169,7 @@ class ScenarioRun {
         for (const [place, type] of typesOf(message).entries()) {
           const isFirst = i === 0 && place === 0;
           atMs = isFirst && message.after !== undefined ? stepMs + message.after : atMs + 1;
-          const frame = encodeFrame(message, type, { client, atMs });
+          const frame = encodeFrame(message, type, { client, atMs, sequence: ++this.#sequence });
           this.#collector(message.collector).intake(frame, 0, frame.length);
           this.#nowMs = Math.max(this.#nowMs, atMs);
         }

@@ -7,6 +7,7 @@ import { ScenarioError, type ScenarioMessage } from './scenario-schema.js';
 const CLASS_CH = 3; // RFC 1035 section 3.2.4
 const DEFAULT_TTL_SECONDS = 60;
 const LATENCY_MS = 1;
+const FIRST_PORT = 30_000;
 const HINFO = 13;
 const TYPES: Readonly<Record<string, number>> = { ...RecordType, HINFO };
 
@@ -14,6 +15,8 @@ const TYPES: Readonly<Record<string, number>> = { ...RecordType, HINFO };
 export interface FrameContext {
   readonly client: string;
   readonly atMs: number;
+  /** Counts the messages of the scenario, from 1. */
+  readonly sequence: number;
 }
 
 /** The record types that a message asks for; `A+AAAA` are two messages. */
@@ -22,9 +25,10 @@ export function typesOf({ asks }: ScenarioMessage): readonly string[] {
 }
 
 /** Encodes one message as CoreDNS would send it. */
-export function encodeFrame(message: ScenarioMessage, type: string, { client, atMs }: FrameContext): Buffer {
+export function encodeFrame(message: ScenarioMessage, type: string, context: FrameContext): Buffer {
   if (message.frame !== undefined) return Buffer.from(message.frame.replaceAll(' ', ''), 'hex');
-  const dns = encodeDns(message, type);
+  const { client, atMs, sequence } = context;
+  const dns = encodeDns(message, type, sequence);
   const isResponse = message.kind.endsWith('_RESPONSE');
   const hasQueryTime = message.times === 'both';
   const hasResponseTime = message.times !== 'none' && isResponse;
@@ -37,7 +41,7 @@ export function encodeFrame(message: ScenarioMessage, type: string, { client, at
       socketFamily: client.includes(':') ? SocketFamily.INET6 : SocketFamily.INET,
       socketProtocol: SocketProtocol.UDP,
       queryAddress: encodeAddress(client, message.mapped),
-      queryPort: 40_000,
+      queryPort: message.port ?? FIRST_PORT + sequence,
       ...(hasQueryTime ? timeFields('query', atMs) : {}),
       ...(hasResponseTime ? timeFields('response', atMs + LATENCY_MS) : {}),
       ...(isResponse ? { responseMessage: dns } : { queryMessage: dns }),
@@ -59,14 +63,14 @@ function encodeAddress(address: string, isMapped: boolean): Buffer {
   return isMapped ? Buffer.concat([Buffer.from('00000000000000000000ffff', 'hex'), octets]) : octets;
 }
 
-function encodeDns(message: ScenarioMessage, type: string): Buffer {
+function encodeDns(message: ScenarioMessage, type: string, sequence: number): Buffer {
   if (message.dns !== undefined) return Buffer.from(message.dns.replaceAll(' ', ''), 'hex');
   const [name = '.'] = message.asks.split(' ');
   const records = message.answers.map((text) => parseRecord(text, name)).filter((record) => belongs(record, type));
   const bits = { query: -0x8000, aa: 0x0400, tc: 0x0200 };
   const flags = message.flags.reduce((sum, flag) => sum + bits[flag], 0x8180 | (message.opcode << 11));
   return encodeMessage({
-    id: 1,
+    id: message.id ?? sequence,
     flags: flags + ResponseCode[message.rcode],
     questions: [{ name, type: typeNumber(type), class: message.class === 'IN' ? CLASS_IN : CLASS_CH }],
     answers: records,

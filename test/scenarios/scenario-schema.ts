@@ -59,6 +59,9 @@ const message = z.strictObject({
   kind: z.enum(['CLIENT_QUERY', 'CLIENT_RESPONSE', 'FORWARDER_QUERY', 'FORWARDER_RESPONSE']).default('CLIENT_RESPONSE'),
   /** What CoreDNS's `extra` option made of its template. */
   extra: z.string().optional(),
+  /** Message ID and the client's port; otherwise of their own for each message. */
+  id: z.int().min(0).max(0xffff).optional(),
+  port: z.int().min(0).max(0xffff).optional(),
   /** CoreDNS before 1.14.5 sends IPv4 as 16 octets. */
   mapped: z.boolean().default(false),
   /** Some servers send only one of both times. */
