@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { ConfigurationError } from '../config/load.js';
 import type { Configuration } from '../config/schema.js';
+import { DEFAULT_CLUSTER_DOMAIN } from '../install/corefile/survey.js';
 import { InstallError } from '../install/install-error.js';
 import { createLogger } from '../telemetry/logger.js';
 import type { InstallContext } from '../install/dns-changes.js';
@@ -56,7 +57,7 @@ async function withContext(
       namespace: kubernetes.namespace ?? client.namespace ?? 'default',
       owner: istio.owner,
       dnsNamespace: install.dnsNamespace,
-      clusterDomain: observation.clusterDomain,
+      clusterDomain: observation.clusterDomain ?? DEFAULT_CLUSTER_DOMAIN,
       service: install.service,
       ports: HTTP_PORTS,
       timeoutMs: install.timeoutSeconds * 1000,
