@@ -10,11 +10,14 @@ export function hostKeyOf({ metadata, spec }: ServiceEntry): string {
   return `${metadata.namespace}/${spec.hosts[0] ?? ''}`;
 }
 
-/** Sorted by code unit, so that the locale of the process does not matter. */
+/**
+ * Sorted by code unit, so that the locale of the process does not matter; items of one key by all that is in them, so that
+ * their order does not matter either.
+ */
 export function sortByKey<T>(items: readonly T[], keyOfItem: (item: T) => string): readonly T[] {
   return items
     .map((item) => ({ item, key: keyOfItem(item) }))
-    .sort((a, b) => compareTexts(a.key, b.key))
+    .sort((a, b) => compareTexts(a.key, b.key) || compareTexts(JSON.stringify(a.item), JSON.stringify(b.item)))
     .map(({ item }) => item);
 }
 

@@ -48,25 +48,24 @@ export class PlanDraft {
     // What covers others comes first: wildcards, then what is there already.
     const rankOf = (entry: ServiceEntry): number =>
       (entry.spec.hosts[0]?.startsWith('*') === true ? 0 : 2) + (this.#situation.ours.has(keyOf(entry)) ? 0 : 1);
-    const order = sortByKey(
-      this.#input.desired,
-      (entry) => `${rankOf(entry)} ${keyOf(entry)} ${JSON.stringify(entry)}`,
-    );
+    const order = sortByKey(this.#input.desired, (entry) => `${rankOf(entry)} ${keyOf(entry)}`);
     for (const entry of order) this.#addWantedEntry(entry);
   }
 
   #addWantedEntry(entry: ServiceEntry): void {
     const key = keyOf(entry);
-    if (this.#wanted.has(key) || this.#wantedHosts.has(hostKeyOf(entry))) return this.#skip('duplicate', entry);
+    if (this.#wantedHosts.has(hostKeyOf(entry))) return this.#skip('duplicate', entry);
     this.#wanted.add(key);
     this.#wantedHosts.add(hostKeyOf(entry));
+    const current = this.#situation.ours.get(key);
+    // What is there as it should be has passed the validation before.
+    const isNew = current === undefined || entryDifference(current, entry) !== undefined;
     // A warning counts as much as an error: each says that the entry would not do what it seems to do.
-    const findings = validateServiceEntry(entry).map(({ code }) => code);
+    const findings = isNew ? validateServiceEntry(entry).map(({ code }) => code) : [];
     if (findings.length > 0 || entry.spec.hosts.length !== 1) return this.#skip('invalid', entry, findings);
     const service = this.#situation.references.serviceNamed(entry.spec.hosts[0] ?? '');
     if (service !== undefined) return this.#skip('kubernetes-service', entry, [service]);
     if (!this.#situation.takesEntries(entry.metadata.namespace)) return this.#skip('namespace-missing', entry);
-    const current = this.#situation.ours.get(key);
     if (current === undefined) this.#addMissing(entry);
     else this.#addPresent(entry, current);
   }

@@ -113,6 +113,17 @@ describe('a deletion', () => {
   });
 });
 
+describe('an entry that is on its way out', () => {
+  const going = withMetadata(a, { deletionTimestamp: '2026-01-01T00:00:00Z' });
+
+  it('is left alone, wanted or not', () => {
+    const skipped = ['skip shop/learned-a.example.com being-deleted'];
+    expect(summary({ current: [going], desired: [a] })).toEqual(skipped);
+    expect(summary({ current: [going], unwanted: ['a.example.com'] })).toEqual(skipped);
+    expect(summary({ current: [going] })).toEqual(skipped);
+  });
+});
+
 describe('an update that narrows', () => {
   const wide = wanted('a.example.com');
   const narrow = wanted('a.example.com', 'shop', ['.'], [{ number: 443, protocol: 'TLS' }]);

@@ -229,6 +229,13 @@ describe('a plan beside foreign entries with other ports', () => {
     expect(plan(input).skipped[0]?.because).toEqual(['443/TCP']);
   });
 
+  it('leaves an entry as it is whose change would conflict', () => {
+    const theirs = foreign(['a.example.com'], 'ops', { ports: [{ name: 'x', number: 443, protocol: 'TCP' }] });
+    const narrow = wanted('a.example.com', 'shop', ['.'], [{ number: 80, protocol: 'HTTP' }]);
+    const hidden = { ...policy, defaultExportTo: ['.'] };
+    expect(summary({ current: [narrow, theirs], desired: [a], policy: hidden })).toEqual(skipped('protocol-conflict'));
+  });
+
   it('does not write entries of its own whose protocols conflict', () => {
     const one = wanted('a.example.com', 'shop', ['*'], [{ number: 8443, protocol: 'TLS' }]);
     const other = wanted('a.example.com', 'web', ['*'], [{ number: 8443, protocol: 'GRPC' }]);

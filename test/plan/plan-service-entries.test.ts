@@ -290,6 +290,44 @@ describe('every plan', () => {
     );
   });
 
+  it('is the same in whatever order its input comes', () => {
+    const shuffled = situation.chain((input) =>
+      fc.record({
+        input: fc.constant(input),
+        desired: fc.shuffledSubarray([...input.desired], { minLength: input.desired.length }),
+        current: fc.shuffledSubarray([...input.current], { minLength: input.current.length }),
+      }),
+    );
+    const limited = { ...policy, maxChanges: 3, maxDeletions: 1, maxEntries: 5, maxEntriesPerNamespace: 2 };
+    fc.assert(
+      fc.property(shuffled, ({ input, ...turned }) => {
+        expect(plan({ ...input, ...turned, policy: limited })).toEqual(plan({ ...input, policy: limited }));
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('leaves no more entries for a host in a namespace than there were, or one', () => {
+    const count = (entries: readonly ServiceEntry[]): Map<string, number> => {
+      const counts = new Map<string, number>();
+      for (const { metadata, spec } of entries) {
+        for (const host of spec.hosts) {
+          const key = `${metadata.namespace} ${host}`;
+          counts.set(key, (counts.get(key) ?? 0) + 1);
+        }
+      }
+      return counts;
+    };
+    fc.assert(
+      fc.property(situation, (input) => {
+        const before = count(input.current);
+        const after = count(carryOut(input.current, plan(input)));
+        expect([...after].filter(([key, number]) => number > Math.max(1, before.get(key) ?? 0))).toEqual([]);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('touches nothing foreign and writes no second entry for a host in a namespace', () => {
     fc.assert(
       fc.property(situation, ({ current, desired, unwanted }) => {
