@@ -63,6 +63,18 @@ describe('a deletion', () => {
     ]);
   });
 
+  it('does not wait either where only their ports differ, or only their resolution', () => {
+    const { ports = [] } = a.spec;
+    const more = [...ports, { name: 'x', number: 8443, protocol: 'TLS' }];
+    for (const spec of [
+      { resolution: 'NONE', ports: more },
+      { resolution: 'DNS', ports },
+    ]) {
+      const { delete: deleted } = plan({ current: [a, foreign(['a.example.com'], 'shop', spec)], policy: slow });
+      expect(deleted).toHaveLength(1);
+    }
+  });
+
   it('waits where they do not', () => {
     const { ports = [] } = a.spec;
     const theirs = foreign(['a.example.com'], 'shop', { resolution: 'NONE', ports });

@@ -223,6 +223,9 @@ describe('a plan beside foreign entries with other ports', () => {
       { name: 'http-80', number: 80, protocol: 'HTTP' },
       { name: 'https-443', number: 443, protocol: 'HTTPS' },
     ]);
+    const apart = { ...https, exportTo: ['.'] };
+    const beside = plan({ current: [foreign(['a.example.com'], 'ops', apart)], desired: [a], policy: hidden });
+    expect(beside.create).toEqual([{ reason: 'wanted', entry: a }]);
     const tcp = { ports: [{ name: 'tcp', number: 443, protocol: 'TCP' }] };
     const input = { current: [foreign(['a.example.com'], 'ops', tcp)], desired: [a], policy: hidden };
     expect(summary(input)).toEqual(skipped('protocol-conflict'));
