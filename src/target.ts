@@ -105,7 +105,8 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
   ]);
   const { once } = options;
   const log = options.log.child({ component: 'kubernetes' });
-  const { kubernetes, reconcile } = configuration;
+  const { kubernetes } = configuration;
+  const { maxWritesPerSecond, onDeleted } = configuration.reconcile;
   const client = KubernetesClient.load({
     ...(kubernetes.kubeconfig !== undefined && { kubeconfig: kubernetes.kubeconfig }),
     ...(kubernetes.context !== undefined && { context: kubernetes.context }),
@@ -129,7 +130,7 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
   const { state, watching } = await openState(configuration, { client, once, log, changes, signal: stop.signal });
   const watchingPods = watch.run(stop.signal);
   const sink = isClusterSink(configuration)
-    ? new ClusterSink({ client, state, mayWrite: election.mayWrite, maxWritesPerSecond: reconcile.maxWritesPerSecond })
+    ? new ClusterSink({ client, state, mayWrite: election.mayWrite, maxWritesPerSecond, onDeleted })
     : createFileSink(configuration, options, state);
   return {
     sink,

@@ -18,7 +18,7 @@ export interface ResourceCacheOptions<T> {
   readonly select: (object: KubernetesObject) => T | undefined;
   /** Something is different from before: an object, or whether the cache is current. */
   readonly onChange: () => void;
-  /** Somebody else deleted an object: now, or while the watch was interrupted. */
+  /** Somebody else deleted an object. Not called for what went while the watch was interrupted: nobody saw how. */
   readonly onDeleted?: (object: T) => void;
   readonly onError?: (error: KubernetesError, retryInMs: number) => void;
   /** Delay after the first failure. @defaultValue 500 */
@@ -154,10 +154,8 @@ export class ResourceCache<T> {
   }
 
   #replace(objects: readonly Cached<T>[]): void {
-    const before = this.#objects.values();
     this.#objects.clear();
     for (const object of objects) this.#objects.set(object);
-    for (const object of before) if (this.#objects.get(object) === undefined) this.#tellDeleted(object);
     this.#options.onChange();
   }
 
@@ -167,12 +165,8 @@ export class ResourceCache<T> {
       return;
     }
     if (!this.#objects.delete(object)) return; // the echo of an own delete
-    this.#tellDeleted(object);
-    this.#options.onChange();
-  }
-
-  #tellDeleted(object: Cached<T>): void {
     if (!this.#deleting.has(keyOf(object))) this.#options.onDeleted?.(object.value);
+    this.#options.onChange();
   }
 
   /** Whether that is news. The echo of an own write is none, nor is what an own write has overtaken. */

@@ -7,7 +7,14 @@ import type { ClusterState } from './cluster-state.js';
 import { forEachInFlight } from './in-flight.js';
 import { PostponedEntries } from './postponed-entries.js';
 import { ReconcilerError } from './reconciler-error.js';
-import { toFailure, type ServiceEntrySink, type SinkFailure, type SinkResult, type SinkState } from './sink.js';
+import {
+  DELETION_SETTLED_MS,
+  toFailure,
+  type ServiceEntrySink,
+  type SinkFailure,
+  type SinkResult,
+  type SinkState,
+} from './sink.js';
 
 export interface ClusterSinkOptions {
   readonly client: KubernetesClient;
@@ -18,6 +25,8 @@ export interface ClusterSinkOptions {
   readonly maxWritesPerSecond?: number;
   /** Writes at a time. @defaultValue 8 */
   readonly inFlight?: number;
+  /** What a deletion by somebody else means: a wish has to wait until it is known to be one. @defaultValue restore */
+  readonly onDeleted?: 'restore' | 'ignore';
   /** Clock that never jumps. @defaultValue performance.now */
   readonly monotonicMs?: () => number;
 }
@@ -34,15 +43,22 @@ export class ClusterSink implements ServiceEntrySink {
   readonly #postponed: PostponedEntries;
 
   constructor(options: ClusterSinkOptions) {
-    const { maxWritesPerSecond = DEFAULT_WRITES_PER_SECOND, monotonicMs = () => performance.now() } = options;
+    const {
+      maxWritesPerSecond = DEFAULT_WRITES_PER_SECOND,
+      monotonicMs = () => performance.now(),
+      onDeleted,
+    } = options;
     this.#options = options;
     this.#bucket = new TokenBucket({ perSecond: maxWritesPerSecond, monotonicMs });
-    this.#postponed = new PostponedEntries({ monotonicMs });
+    const firstDeletionMs = onDeleted === 'ignore' ? 2 * DELETION_SETTLED_MS : 0;
+    this.#postponed = new PostponedEntries({ monotonicMs, firstDeletionMs });
   }
 
   async read(signal: AbortSignal): Promise<SinkState> {
     const state = await this.#options.state.read(signal);
-    for (const { metadata } of state.deletedByOthers ?? []) this.#postponed.noteDeletion(keyOf(metadata));
+    for (const { entry } of state.deletedByOthers ?? []) {
+      this.#postponed.noteDeletion(keyOf(entry.metadata), entry.metadata.uid ?? '');
+    }
     return state;
   }
 
@@ -68,7 +84,7 @@ export class ClusterSink implements ServiceEntrySink {
     const key = keyOf(entry.metadata);
     const deletions = kind === 'created' ? this.#postponed.deletionsOf(key) : undefined;
     if (deletions === undefined) return this.#postponed.find(key, JSON.stringify(change));
-    const message = `somebody has deleted it ${deletions} times; it is created again ever more rarely`;
+    const message = `somebody has deleted it, ${deletions} times by now; it is created again ever more rarely`;
     return toFailure(entry, new ReconcilerError('RECONCILER_ERR_DELETED_BY_OTHERS', message));
   }
 }

@@ -18,8 +18,9 @@ export interface LoopOptions {
 const MAX_BACKOFF_MS = 60_000;
 /** Also when something changes all the time, so that changes that belong together are met by one run. */
 const SHORTEST_PAUSE_MS = 100;
-/** The loop takes at most a quarter of a processor, however many hosts there are. */
+/** The loop takes about a quarter of a processor at most, however many hosts there are. */
 const PAUSES_PER_RUN = 3;
+const LONGEST_REST_MS = 5000;
 
 /**
  * Runs again and again: by a timer, and soon after something woke it. After a failed run ever more rarely, up to once a
@@ -62,10 +63,10 @@ export class ReconcileLoop {
   /** Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const startedMs = performance.now();
+      const before = process.cpuUsage();
       this.#isWoken = false;
       if (this.#options.mayRun()) await this.#runOnce(signal);
-      const restMs = Math.max(SHORTEST_PAUSE_MS, PAUSES_PER_RUN * (performance.now() - startedMs));
+      const restMs = restAfter(process.cpuUsage(before));
       await pause(restMs, signal);
       const { intervalMs } = this.#options;
       const backoffMs = Math.min(intervalMs * 2 ** Math.min(this.#failures, 16), MAX_BACKOFF_MS);
@@ -114,6 +115,12 @@ export class ReconcileLoop {
     await pause(delayMs, AbortSignal.any([signal, woken.signal]));
     this.#wake = undefined;
   }
+}
+
+/** By what the run took of the processor: most of a run that writes is waiting. */
+function restAfter({ user, system }: NodeJS.CpuUsage): number {
+  const cpuMs = (user + system) / 1000;
+  return Math.min(LONGEST_REST_MS, Math.max(SHORTEST_PAUSE_MS, PAUSES_PER_RUN * cpuMs));
 }
 
 function keyOf({ namespace, name, code }: SinkFailure): string {

@@ -8,9 +8,18 @@ interface Postponed {
   readonly untilMs: number;
 }
 
+interface Deletions {
+  readonly count: number;
+  readonly lastMs: number;
+  /** Of the object that went last. */
+  readonly uid: string;
+}
+
 export interface PostponedOptions {
   /** Clock that never jumps. */
   readonly monotonicMs: () => number;
+  /** How long an entry is not created again after its first deletion by somebody else. @defaultValue 0 */
+  readonly firstDeletionMs?: number;
 }
 
 /** Failures that pass by themselves, mostly within seconds. */
@@ -27,7 +36,7 @@ const PASSING: ReadonlySet<string> = new Set([
 const DELAYS = {
   passing: { firstMs: 500, mostMs: 60_000 },
   refused: { firstMs: 5000, mostMs: 600_000 },
-  deleted: { firstMs: 0, secondMs: 15_000, mostMs: 3_600_000 },
+  deleted: { secondMs: 15_000, mostMs: 3_600_000 },
 } as const;
 /** After so long without a further deletion, the next one counts as the first again. */
 const DELETIONS_FORGOTTEN_MS = 2 * DELAYS.deleted.mostMs;
@@ -45,11 +54,13 @@ const DELETIONS_FORGOTTEN_MS = 2 * DELAYS.deleted.mostMs;
  */
 export class PostponedEntries {
   readonly #failures = new Map<string, Postponed>();
-  readonly #deletions = new Map<string, { readonly count: number; readonly lastMs: number }>();
+  readonly #deletions = new Map<string, Deletions>();
   readonly #monotonicMs: () => number;
+  readonly #firstDeletionMs: number;
 
-  constructor({ monotonicMs }: PostponedOptions) {
+  constructor({ monotonicMs, firstDeletionMs = 0 }: PostponedOptions) {
     this.#monotonicMs = monotonicMs;
+    this.#firstDeletionMs = firstDeletionMs;
   }
 
   /** The failure for which an entry still has to wait, if what should be done is the same as then. */
@@ -71,20 +82,22 @@ export class PostponedEntries {
     this.#failures.delete(key);
   }
 
-  /** That somebody else deleted an entry of ours. */
-  noteDeletion(key: string): void {
+  /** That somebody else deleted an entry of ours; the same object counts once. */
+  noteDeletion(key: string, uid: string): void {
     const nowMs = this.#monotonicMs();
     const before = this.#deletions.get(key);
+    if (before?.uid === uid) return;
     const isAgain = before !== undefined && nowMs - before.lastMs < DELETIONS_FORGOTTEN_MS;
-    this.#deletions.set(key, { count: isAgain ? before.count + 1 : 1, lastMs: nowMs });
+    this.#deletions.set(key, { count: isAgain ? before.count + 1 : 1, lastMs: nowMs, uid });
   }
 
   /** How often somebody deleted an entry that must not be created again yet; else undefined. */
   deletionsOf(key: string): number | undefined {
     const deletions = this.#deletions.get(key);
-    if (deletions === undefined || deletions.count < 2) return undefined;
+    if (deletions === undefined) return undefined;
     const { secondMs, mostMs } = DELAYS.deleted;
-    const delayMs = Math.min(mostMs, secondMs * 2 ** Math.min(deletions.count - 2, 20));
+    const again = deletions.count - 2;
+    const delayMs = again < 0 ? this.#firstDeletionMs : Math.min(mostMs, secondMs * 2 ** Math.min(again, 20));
     return this.#monotonicMs() - deletions.lastMs < delayMs ? deletions.count : undefined;
   }
 

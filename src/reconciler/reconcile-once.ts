@@ -135,6 +135,9 @@ function planHosts(
   return { plan, refused, withheld };
 }
 
+/** More at once are no decision about each of them: somebody cleaned up, and what is in use is put right. */
+const MAX_WISHES = 10;
+
 /** Hosts of which somebody deleted an entry, where that is taken as a wish; not when the whole namespace goes. */
 function ignoredHosts(
   records: readonly HostRecord[],
@@ -143,10 +146,12 @@ function ignoredHosts(
 ): readonly HostTransition[] {
   if (settings.onDeleted !== 'ignore' || deletedByOthers.length === 0) return [];
   const places = new Map<string, string>();
-  for (const { metadata, spec } of deletedByOthers) {
-    if (namespaces?.has(metadata.namespace) === true)
-      for (const host of spec.hosts) places.set(host, metadata.namespace);
+  for (const { entry, isSettled } of deletedByOthers) {
+    const { namespace } = entry.metadata;
+    const isWish = isSettled && namespaces?.has(namespace) === true;
+    if (isWish) for (const host of entry.spec.hosts) places.set(host, namespace);
   }
+  if (places.size > MAX_WISHES) return [];
   return records
     .filter(({ hostname, state }) => state === 'applied' && places.has(hostname))
     .map(({ hostname, state }) => ({

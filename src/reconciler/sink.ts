@@ -11,9 +11,19 @@ export interface SinkState {
   readonly namespaces?: ReadonlySet<string>;
   /** The API version that the target takes; absent where any will do. */
   readonly apiVersion?: ServiceEntryApiVersion;
-  /** Entries of ours that somebody else deleted since the last read, as far as that is known. */
-  readonly deletedByOthers?: readonly ServiceEntry[];
+  /** Entries of ours that somebody else deleted lately, as far as that is known. */
+  readonly deletedByOthers?: readonly DeletedEntry[];
 }
+
+/** That somebody else deleted an entry of ours. It is told for {@link DELETION_SETTLED_MS}, then once as settled. */
+export interface DeletedEntry {
+  readonly entry: ServiceEntry;
+  /** Long enough ago that it did not go with its namespace or with the custom resource definition. */
+  readonly isSettled: boolean;
+}
+
+/** By then the API server has told what else went: a namespace or a definition takes some seconds to go. */
+export const DELETION_SETTLED_MS = 10_000;
 
 export interface SinkFailure {
   readonly namespace: string;

@@ -14,7 +14,7 @@ import {
 } from './cluster-resources.js';
 import type { ClusterState } from './cluster-state.js';
 import { Interner } from './interner.js';
-import type { SinkState } from './sink.js';
+import { DELETION_SETTLED_MS, type DeletedEntry, type SinkState } from './sink.js';
 
 export interface WatchedClusterOptions {
   readonly client: KubernetesClient;
@@ -24,21 +24,25 @@ export interface WatchedClusterOptions {
   readonly namespaces?: readonly string[];
   /** Something that a plan depends on is different from before. */
   readonly onChange: () => void;
+  /** Clock that never jumps. @defaultValue performance.now */
+  readonly monotonicMs?: () => number;
   readonly onError: (plural: string, error: KubernetesError, retryInMs: number) => void;
 }
 
 /** Keeps what a plan depends on up to date by watches: a run in which nothing has changed asks the API server nothing. */
 export class WatchedCluster implements ClusterState {
   readonly #namespaces: readonly string[] | undefined;
+  readonly #monotonicMs: () => number;
   /** One for each namespace, or one for all. */
   readonly #entries: readonly ResourceCache<ServiceEntry>[];
   readonly #mesh = new Map<MeshKind, readonly ResourceCache<MeshFacts>[]>();
   readonly #interner = new Interner();
-  #deleted = new Map<string, ServiceEntry>();
+  readonly #deleted = new Map<string, { readonly entry: ServiceEntry; readonly atMs: number }>();
 
   constructor(options: WatchedClusterOptions) {
-    const { client, namespaces, onChange } = options;
+    const { client, namespaces, onChange, monotonicMs = () => performance.now() } = options;
     this.#namespaces = namespaces;
+    this.#monotonicMs = monotonicMs;
     const places = (namespaces ?? [undefined]).map((namespace) => (namespace === undefined ? {} : { namespace }));
     this.#entries = places.map((place) => this.#cacheEntries(place, options));
     for (const kind of MESH_KINDS) {
@@ -70,9 +74,12 @@ export class WatchedCluster implements ClusterState {
       onChange,
       onDeleted: (entry) => {
         const { namespace, name } = entry.metadata;
-        if (isOwned(entry, owner)) this.#deleted.set(`${namespace}/${name}`, entry);
+        if (isOwned(entry, owner)) this.#deleted.set(`${namespace}/${name}`, { entry, atMs: this.#monotonicMs() });
       },
-      onError: (error, retryInMs) => onError(SERVICE_ENTRIES.plural, error, retryInMs),
+      onError: (error, retryInMs) => {
+        this.#deleted.clear(); // they may have gone with what is wrong now
+        onError(SERVICE_ENTRIES.plural, error, retryInMs);
+      },
     });
   }
 
@@ -91,9 +98,17 @@ export class WatchedCluster implements ClusterState {
       if (known !== undefined) facts.set(kind, known);
     }
     const version = this.#entries[0]?.version;
-    const deletedByOthers = [...this.#deleted.values()];
-    this.#deleted = new Map();
-    return { ...toSinkState({ entries, version, facts, namespaces: this.#namespaces }), deletedByOthers };
+    const state = toSinkState({ entries, version, facts, namespaces: this.#namespaces });
+    return { ...state, deletedByOthers: this.#readDeleted() };
+  }
+
+  #readDeleted(): readonly DeletedEntry[] {
+    const settledMs = this.#monotonicMs() - DELETION_SETTLED_MS;
+    return [...this.#deleted].map(([key, { entry, atMs }]) => {
+      const isSettled = atMs <= settledMs;
+      if (isSettled) this.#deleted.delete(key);
+      return { entry, isSettled };
+    });
   }
 
   *entriesIn(namespace: string): Iterable<ServiceEntry> {

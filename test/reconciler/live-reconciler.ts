@@ -1,0 +1,133 @@
+import { openEmbeddedStore } from '../../src/host/embedded-store.js';
+import type { HostStore } from '../../src/host/host-store.js';
+import { EVIDENCE_SLOT_MS } from '../../src/observation/observation.js';
+import { KubernetesClient } from '../../src/kubernetes/client.js';
+import { ClusterSink } from '../../src/reconciler/cluster-sink.js';
+import { ReconcileLoop } from '../../src/reconciler/loop.js';
+import type { ReconcileStatus } from '../../src/reconciler/reconcile-once.js';
+import type { SinkFailure } from '../../src/reconciler/sink.js';
+import { WatchedCluster } from '../../src/reconciler/watched-cluster.js';
+import { createLogger } from '../../src/telemetry/logger.js';
+import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
+import { PodIndex } from '../../src/workload/pod-index.js';
+import { hostname } from '../istio/hostname.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitUntil } from '../support/wait-until.js';
+
+/** A reconciler that runs in this process as `reconcile` runs it, with a store of its own. */
+export interface LiveReconciler {
+  readonly store: HostStore;
+  readonly loop: ReconcileLoop;
+  /** Every run that came to its end. */
+  readonly runs: ReconcileStatus[];
+  /** A pod of the namespace looks the host up. */
+  lookUp(host: string, namespace: string): Promise<void>;
+  /** Lets the clock of waiting jump, so that nothing is postponed any longer. */
+  skip(ms: number): void;
+  /** Waits for a run that ends with this failure of the host. */
+  waitForFailure(host: string, code: string): Promise<SinkFailure>;
+  close(): Promise<void>;
+}
+
+export interface LiveOptions {
+  readonly kubeconfigFile: string;
+  readonly owner?: string;
+  readonly onDeleted?: 'restore' | 'ignore';
+  readonly maxWritesPerSecond?: number;
+}
+
+const DISCARD = { write: () => true, writableLength: 0 } as unknown as NodeJS.WriteStream; // all that a logger uses
+
+export async function startLiveReconciler(options: LiveOptions): Promise<LiveReconciler> {
+  const { kubeconfigFile, owner = 'main', onDeleted = 'restore', maxWritesPerSecond = 1000 } = options;
+  const store = await openEmbeddedStore(createTemporaryDirectory().file('store'));
+  const client = KubernetesClient.load({ kubeconfig: kubeconfigFile });
+  const index = new PodIndex();
+  const stop = new AbortController();
+  let skippedMs = 0;
+  const monotonicMs = (): number => performance.now() + skippedMs;
+  const state = new WatchedCluster({
+    client,
+    owner,
+    onChange: () => loop.wake(),
+    onError: () => undefined,
+    monotonicMs,
+  });
+  const sink = new ClusterSink({ client, state, mayWrite: () => true, onDeleted, maxWritesPerSecond, monotonicMs });
+  const runs: ReconcileStatus[] = [];
+  const settings = {
+    owner,
+    exportTo: ['.'],
+    defaultNamespace: 'default',
+    apiVersion: 'networking.istio.io/v1' as const,
+    lifecycle: { policy: 'learn' as const, stabilityMs: 0 },
+    policy: { owner, maxChanges: 1000, maxDeletions: 10, maxDeletionShare: 1 },
+    graceMs: 0,
+    onDeleted,
+  };
+  const loop: ReconcileLoop = new ReconcileLoop({
+    input: { store, sink, index, settings },
+    intervalMs: 200,
+    now: Date.now,
+    log: createLogger({ level: 'error', format: 'json', stream: DISCARD, now: Date.now }),
+    mayRun: () => true,
+    onStatus: (status) => runs.push(status),
+  });
+  const running = Promise.all([state.run(stop.signal), loop.run(stop.signal)]);
+  const pods = new Map<string, string>();
+  let sequence = 0;
+  return {
+    store,
+    loop,
+    runs,
+    lookUp: async (host, namespace) => {
+      if (!pods.has(namespace)) pods.set(namespace, `10.244.0.${pods.size + 1}`);
+      const client = pods.get(namespace) ?? '';
+      knowPod(index, namespace, client);
+      sequence += 1;
+      await store.record({ source: 'test', sequence, observations: [observation(host, client)], rejections: [] });
+    },
+    skip: (ms) => {
+      skippedMs += ms;
+    },
+    waitForFailure: async (host, code) =>
+      waitUntil(
+        () => runs.at(-1)?.result.failures.find((failure) => failure.host === host && failure.code === code) ?? false,
+        { what: `failure ${code} of ${host}`, timeoutMs: 40_000 },
+      ),
+    close: async () => {
+      stop.abort();
+      await running;
+      await client.close();
+      await store.close();
+    },
+  };
+}
+
+function observation(host: string, client: string) {
+  // Within one slot of evidence.
+  const atMs = Math.floor(Date.now() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
+  return {
+    hostname: hostname(host),
+    client,
+    addresses: ['198.51.100.1'],
+    ttlSeconds: { min: 60, max: 60 },
+    cnames: [],
+    firstObservedAtMs: atMs,
+    lastObservedAtMs: atMs,
+    lookups: 1,
+    origin: 'dnstap' as const,
+  };
+}
+
+function knowPod(index: PodIndex, namespace: string, address: string): void {
+  const started = new Date(Date.now() - 3_600_000).toISOString();
+  const object = readKubernetesObject({
+    kind: 'Pod',
+    metadata: { name: 'web-0', namespace, uid: `${namespace}-${address}`, creationTimestamp: started },
+    spec: { nodeName: 'node' },
+    status: { phase: 'Running', podIP: address, startTime: started },
+  });
+  if ('skipped' in object) throw new Error(object.skipped);
+  index.apply({ atMs: Date.now() - 3_600_000, type: 'ADDED', object });
+}
