@@ -86,7 +86,7 @@ const writesOf = (host: string): number =>
 
 describe('a part that goes away', () => {
   it('goes on after etcd was killed and came back', async () => {
-    const { lookUp } = await start();
+    const { lookUp, loop } = await start();
     await lookUp(h('before'), namespace);
     await waitForHosts('before');
     await server.etcd.kill('SIGKILL');
@@ -98,6 +98,8 @@ describe('a part that goes away', () => {
       await server.etcd.restart();
     }
     await waitForHosts('before', 'while');
+    await waitUntil(() => loop.fault === undefined);
+    expect((await entries()).map(({ spec }) => spec.resolution)).toEqual(['NONE', 'NONE']);
   }, 120_000);
 
   it('goes on after the API server was restarted in the middle of a watch, and sees what happened meanwhile', async () => {

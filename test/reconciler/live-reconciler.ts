@@ -1,3 +1,5 @@
+import { reconcileSettings } from '../../src/app.js';
+import { loadConfiguration } from '../../src/config/load.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import { EVIDENCE_SLOT_MS } from '../../src/observation/observation.js';
@@ -21,11 +23,11 @@ export interface LiveReconciler {
   /** Every run that came to its end. */
   readonly runs: ReconcileStatus[];
   /** A pod of the namespace looks the host up. */
-  lookUp(host: string, namespace: string): Promise<void>;
+  readonly lookUp: (host: string, namespace: string) => Promise<void>;
   /** Lets the clock of waiting jump, so that nothing is postponed any longer. */
-  skip(ms: number): void;
+  readonly skip: (ms: number) => void;
   /** Waits for a run that ends with this failure of the host. */
-  waitForFailure(host: string, code: string): Promise<SinkFailure>;
+  readonly waitForFailure: (host: string, code: string) => Promise<SinkFailure>;
   close(): Promise<void>;
 }
 
@@ -55,16 +57,8 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
   });
   const sink = new ClusterSink({ client, state, mayWrite: () => true, onDeleted, maxWritesPerSecond, monotonicMs });
   const runs: ReconcileStatus[] = [];
-  const settings = {
-    owner,
-    exportTo: ['.'],
-    defaultNamespace: 'default',
-    apiVersion: 'networking.istio.io/v1' as const,
-    lifecycle: { policy: 'learn' as const, stabilityMs: 0 },
-    policy: { owner, maxChanges: 1000, maxDeletions: 10, maxDeletionShare: 1 },
-    graceMs: 0,
-    onDeleted,
-  };
+  const flags = { 'istio-owner': owner, 'reconcile-on-deleted': onDeleted };
+  const settings = reconcileSettings(loadConfiguration({ flags, environment: {} }), { graceMs: () => 0 });
   const loop: ReconcileLoop = new ReconcileLoop({
     input: { store, sink, index, settings },
     intervalMs: 200,
