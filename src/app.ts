@@ -543,7 +543,7 @@ function beliefSettings(host: Configuration['host']): BeliefSettings {
     stabilityMs: host.stabilitySeconds * 1000,
     expiryMs: host.expirySeconds * 1000,
     retireMs: host.retireSeconds * 1000,
-    rules: readConfiguredRules(host.rules),
+    rules: configuredRules({ host }),
     caps: {
       all: host.maxHosts,
       domain: host.maxHostsPerDomain,
@@ -554,8 +554,9 @@ function beliefSettings(host: Configuration['host']): BeliefSettings {
   };
 }
 
-function readConfiguredRules(lines: readonly string[]): readonly HostRule[] {
-  const parsed = lines.map((line) => ({ line, rule: parseRule(line) }));
+/** The rules of the settings. @throws ConfigurationError */
+export function configuredRules({ host }: Pick<Configuration, 'host'>): readonly HostRule[] {
+  const parsed = host.rules.map((line) => ({ line, rule: parseRule(line) }));
   const problems = parsed.flatMap(({ line, rule }) =>
     'problem' in rule
       ? [{ setting: 'host.rules', value: JSON.stringify(line), allowed: rule.problem, from: 'settings' }]

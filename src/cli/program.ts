@@ -3,12 +3,16 @@ import { Command } from 'commander';
 import { collectCommand } from './collect.js';
 import { corefileCommand } from './corefile.js';
 import { doctorCommand } from './doctor.js';
+import { approveCommand, ignoreCommand, unignoreCommand } from './decide.js';
+import { explainCommand } from './explain.js';
 import { hostsCommand } from './hosts.js';
 import { installCommand, uninstallCommand } from './install.js';
 import { lintCommand } from './lint.js';
 import { applyCommand, diffCommand, planCommand } from './plan.js';
 import { reconcileCommand } from './reconcile.js';
+import { rulesCommand } from './rules.js';
 import { runCommand } from './run.js';
+import { statusCommand } from './status.js';
 import type { Terminal } from './terminal.js';
 
 /** The whole command line. Parsing rejects with CommanderError or ConfigurationError; nothing here ends the process. */
@@ -27,6 +31,12 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     applyCommand,
     diffCommand,
     hostsCommand,
+    explainCommand,
+    approveCommand,
+    ignoreCommand,
+    unignoreCommand,
+    rulesCommand,
+    statusCommand,
     lintCommand,
     corefileCommand,
     installCommand,

@@ -1,0 +1,140 @@
+import { Command, InvalidArgumentError } from 'commander';
+import { configuredRules, withStore } from '../app.js';
+import { formatRule, parseRule, type HostRule } from '../host/host-rule.js';
+import type { HostStore } from '../host/host-store.js';
+import { ExitError } from './exit-error.js';
+import { addSettings, readSettings } from './options.js';
+import { formatListing, outputOption, writePieces, type Listing, type OutputFormat } from './output.js';
+import type { Terminal } from './terminal.js';
+
+const GRAMMAR = `
+A rule is one of these; PATTERN is api.example.com, *.example.com (every name below) or domain:example.com:
+
+  allow PATTERN                        approved without a person
+  ignore PATTERN                       never an entry
+  wildcard *.PARENT                    one entry for all children, as soon as there is one
+  port PATTERN NUMBER/PROTOCOL,...     these ports instead of the default ones
+  namespace PATTERN NAMESPACE,...      entries in these namespaces
+
+The first rule that matches counts; those of the store come before those of the settings.`;
+
+const EXIT_REFUSED = 1;
+const EXIT_USAGE = 2;
+/** Each failure means that somebody else's change took place. */
+const MAX_FAILURES = 20;
+
+interface RuleView {
+  /** From 1; of the settings' rules none, since they cannot be removed by it. */
+  readonly number: number | null;
+  readonly rule: string;
+  readonly from: 'store' | 'settings';
+}
+
+const LISTING: Listing<RuleView> = {
+  header: ['NUMBER', 'RULE', 'FROM'],
+  toRow: ({ number, rule, from }) => [number === null ? '-' : String(number), rule, from],
+  nameOf: ({ rule }) => rule,
+  empty: 'No rules.\n',
+};
+
+export function rulesCommand(terminal: Terminal): Command {
+  const command = new Command('rules').description('List and change the rules about hosts.');
+  command.addCommand(listCommand(terminal), { isDefault: true });
+  command.addCommand(addCommand(terminal));
+  command.addCommand(removeCommand(terminal));
+  return command.addHelpText('after', GRAMMAR);
+}
+
+function listCommand(terminal: Terminal): Command {
+  const command = new Command('list').description('Print the rules, in their order.').addOption(outputOption());
+  addSettings(command, ['store', 'host', 'log']);
+  return command.action(async ({ format }: { readonly format: OutputFormat }) => {
+    const settings = readSettings(command);
+    const { rules } = await withStore(settings, (store) => store.rules());
+    const views = [
+      ...rules.map((rule, index): RuleView => ({ number: index + 1, rule: formatRule(rule), from: 'store' })),
+      ...configuredRules(settings).map((rule): RuleView => ({
+        number: null,
+        rule: formatRule(rule),
+        from: 'settings',
+      })),
+    ];
+    await writePieces(formatListing(asyncOf(views), format, LISTING), terminal.stdout);
+  });
+}
+
+function addCommand(terminal: Terminal): Command {
+  const command = new Command('add')
+    .description('Add a rule to the store.')
+    .argument('<RULE...>', "for example: allow '*.example.com'")
+    .option('--at <NUMBER>', 'before the rule of this number (default: last)', parseNumber)
+    .addHelpText('after', GRAMMAR);
+  addSettings(command, ['store', 'log']);
+  return command.action(async (words: readonly string[], { at }: { readonly at?: number }) => {
+    const rule = parseRule(words.join(' '));
+    if ('problem' in rule) throw refusal(terminal, rule.problem, EXIT_USAGE);
+    const line = formatRule(rule);
+    const isNew = await withStore(readSettings(command), (store) =>
+      change(store, (rules) => {
+        const isKnown = rules.some((known) => formatRule(known) === line);
+        return isKnown ? undefined : rules.toSpliced((at ?? Infinity) - 1, 0, rule);
+      }),
+    );
+    terminal.stdout.write(`${isNew ? 'added' : 'there already'}: ${line}\n`);
+  });
+}
+
+function removeCommand(terminal: Terminal): Command {
+  const command = new Command('remove')
+    .description('Remove a rule from the store.')
+    .argument('<RULE...>', 'the rule itself, or its number in the list');
+  addSettings(command, ['store', 'log']);
+  return command.action(async (words: readonly string[]) => {
+    const text = words.join(' ');
+    let removed: HostRule | undefined;
+    await withStore(readSettings(command), (store) =>
+      change(store, (rules) => {
+        removed = findRule(rules, text);
+        return removed === undefined ? undefined : rules.filter((rule) => rule !== removed);
+      }),
+    );
+    if (removed === undefined) {
+      throw refusal(terminal, `no rule of the store is ${JSON.stringify(text)}`, EXIT_REFUSED);
+    }
+    terminal.stdout.write(`removed: ${formatRule(removed)}\n`);
+  });
+}
+
+function refusal(terminal: Terminal, why: string, exitCode: number): ExitError {
+  terminal.stderr.write(`istio-discovery: ${why}\n`);
+  return new ExitError(exitCode);
+}
+
+function findRule(rules: readonly HostRule[], text: string): HostRule | undefined {
+  if (/^\d+$/.test(text)) return rules[Number(text) - 1];
+  const wanted = parseRule(text);
+  return 'problem' in wanted ? undefined : rules.find((rule) => formatRule(rule) === formatRule(wanted));
+}
+
+/** Changes the rules so that nobody's change at the same time is lost; false when `edit` has nothing to change. */
+async function change(
+  store: HostStore,
+  edit: (rules: readonly HostRule[]) => readonly HostRule[] | undefined,
+): Promise<boolean> {
+  for (let failures = 0; failures < MAX_FAILURES; failures++) {
+    const { rules, version } = await store.rules();
+    const edited = edit(rules);
+    if (edited === undefined) return false;
+    if (await store.setRules(edited, version)) return true;
+  }
+  throw new Error('others change the rules faster than they can be edited');
+}
+
+function parseNumber(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('expected a number from 1');
+  return Number(text);
+}
+
+async function* asyncOf<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}

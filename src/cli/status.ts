@@ -1,0 +1,113 @@
+import { Command, Option } from 'commander';
+import { stringify } from 'yaml';
+import { withStore } from '../app.js';
+import { BLIND_REASONS, type BlindWindow } from '../host/blind-window.js';
+import type { HostStore, StoreStatistics } from '../host/host-store.js';
+import type { SourceStatus } from '../host/source.js';
+import type { RejectionCount } from '../observation/rejection.js';
+import { parseDurationMs } from './duration.js';
+import { addSettings, readSettings } from './options.js';
+import { formatRejections } from './report.js';
+import { formatTable } from './table.js';
+import type { Terminal } from './terminal.js';
+import { countText, durationText, timeText, withIsoTimes } from './time-text.js';
+
+const WEEK_MS = 7 * 86_400_000;
+/** A collector reports every ten seconds. */
+const ALIVE_MS = 60_000;
+
+interface Status {
+  readonly store: StoreStatistics;
+  readonly sources: readonly SourceStatus[];
+  readonly blindWindows: readonly BlindWindow[];
+  readonly rejections: readonly RejectionCount[];
+}
+
+interface StatusOptions {
+  readonly format: 'text' | 'json' | 'yaml';
+  readonly within: number;
+}
+
+export function statusCommand(terminal: Terminal): Command {
+  const command = new Command('status')
+    .description('Say how the store and the collectors are, and when nobody watched.')
+    .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json', 'yaml']).default('text'))
+    .addOption(
+      new Option('--within <DURATION>', 'sources and blind windows of the last 12h, 30d, …')
+        .argParser(parseDurationMs)
+        .default(WEEK_MS, '7d'),
+    )
+    .addHelpText('after', '\nExit status: 0 when the store answers, 1 when it does not.');
+  addSettings(command, ['store', 'log']);
+  return command.action(async ({ format, within }: StatusOptions) => {
+    const nowMs = Date.now();
+    const status = await withStore(readSettings(command), (store) => readStatus(store, nowMs - within));
+    terminal.stdout.write(print(status, format, nowMs));
+  });
+}
+
+async function readStatus(store: HostStore, sinceMs: number): Promise<Status> {
+  const sources = await store.sources();
+  const blindWindows = await store.blindWindows();
+  return {
+    store: await store.statistics(),
+    sources: sources.filter(({ untilMs }) => untilMs >= sinceMs),
+    blindWindows: blindWindows.filter(({ untilMs }) => untilMs >= sinceMs),
+    rejections: await store.rejections(),
+  };
+}
+
+function print(status: Status, format: StatusOptions['format'], nowMs: number): string {
+  if (format === 'json') return `${JSON.stringify(withIsoTimes(status), undefined, 2)}\n`;
+  if (format === 'yaml') return stringify(withIsoTimes(status), { compat: 'yaml-1.1' });
+  return [
+    storeText(status.store),
+    sourcesText(status.sources, nowMs),
+    blindText(status),
+    formatRejections(status.rejections),
+  ]
+    .filter((text) => text !== '')
+    .join('\n');
+}
+
+function storeText({ kind, schema, hosts, overflow, latencyMs }: StoreStatistics): string {
+  const more =
+    overflow.lookups === 0
+      ? ''
+      : `  ${countText(overflow.lookups, 'look-up')} of hosts that are not stored, as there are too many, such as ${overflow.examples.join(', ')}\n`;
+  return `The store (${kind}, schema ${schema}) answers in ${latencyMs.toFixed(1)} ms and holds ${countText(hosts, 'host')}.\n${more}`;
+}
+
+function sourcesText(sources: readonly SourceStatus[], nowMs: number): string {
+  if (sources.length === 0) return 'No source has reported.\n';
+  const rows = sources
+    .toSorted((a, b) => b.untilMs - a.untilMs)
+    .map((source) => [
+      source.name === '' ? source.source : source.name,
+      source.kind,
+      source.kind === 'replay' || nowMs - source.untilMs > ALIVE_MS ? 'ended' : 'alive',
+      timeText(source.fromMs),
+      timeText(source.untilMs),
+      String(source.connections),
+      String(source.batches),
+      String(source.missingBatches),
+      String(source.lost),
+    ]);
+  const header = ['SOURCE', 'KIND', 'IS', 'FROM', 'UNTIL', 'CONNECTIONS', 'BATCHES', 'MISSING', 'LOST'];
+  return formatTable(header, rows);
+}
+
+function blindText({ blindWindows, sources }: Status): string {
+  if (blindWindows.length === 0) return 'No blind windows.\n';
+  const names = new Map(sources.map(({ source, name }) => [source, name]));
+  const rows = blindWindows
+    .toSorted((a, b) => b.fromMs - a.fromMs)
+    .map(({ source, reason, fromMs, untilMs }) => [
+      names.get(source) ?? source,
+      timeText(fromMs),
+      timeText(untilMs),
+      durationText(untilMs - fromMs),
+      BLIND_REASONS[reason],
+    ]);
+  return formatTable(['BLIND', 'FROM', 'UNTIL', 'FOR', 'BECAUSE'], rows);
+}

@@ -1,0 +1,40 @@
+/** `2026-01-31 12:34:56`, in UTC. */
+export function timeText(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** `2026-01-31` */
+export function dayText(atMs: number): string {
+  return new Date(atMs).toISOString().slice(0, 10);
+}
+
+const UNITS = [
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1000],
+] as const;
+
+/** The largest unit that fits, rounded down: `3 days`, `1 hour`. */
+export function durationText(durationMs: number): string {
+  const [name, unitMs] = UNITS.find(([, ms]) => durationMs >= ms) ?? ['second', 1000];
+  return countText(Math.floor(durationMs / unitMs), name);
+}
+
+/** `1 host`, `3 hosts`. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/** The same value with each `…Ms` as `…` in ISO 8601, for people and scripts. */
+export function withIsoTimes(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withIsoTimes);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) =>
+      key.endsWith('Ms') && key !== 'latencyMs' && typeof item === 'number'
+        ? [key.slice(0, -2), item === 0 ? null : new Date(item).toISOString()]
+        : [key, withIsoTimes(item)],
+    ),
+  );
+}

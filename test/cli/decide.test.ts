@@ -1,0 +1,139 @@
+import { userInfo } from 'node:os';
+import { parse } from 'yaml';
+import type { Hostname } from '../../src/dns/hostname.js';
+import { openEmbeddedStore } from '../../src/host/embedded-store.js';
+import type { HostStore } from '../../src/host/host-store.js';
+import { openRedisStore } from '../../src/host/redis-store.js';
+import { observation } from '../host/host-store.contract.js';
+import { runProgram } from '../support/program.js';
+import { startRedis } from '../support/redis.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { outcome } from './outcome.js';
+
+const HOUR_MS = 3_600_000;
+const directory = createTemporaryDirectory();
+const URLS: Record<string, string> = { embedded: `embedded://${directory.file('store')}` };
+
+async function fill(store: HostStore): Promise<void> {
+  const atMs = Date.now() - HOUR_MS;
+  const hostnames = ['api.example.com', 'www.example.com', 'www.example.net'] as Hostname[]; // valid by hand
+  await store.record({
+    source: 'collector',
+    sequence: 1,
+    observations: hostnames.map((hostname) =>
+      observation({ hostname, cnames: ['edge.example.net'], firstObservedAtMs: atMs, lastObservedAtMs: atMs }),
+    ),
+    rejections: [{ reason: 'nxdomain', responses: 3, examples: ['missing.example.com'] }],
+  });
+  await store.reportSource({
+    source: 'collector',
+    kind: 'dnstap',
+    name: 'collector-0',
+    fromMs: atMs - HOUR_MS,
+    untilMs: Date.now(),
+    connections: 2,
+    lost: 7,
+  });
+  await store.recordBlindWindow({ source: 'collector', reason: 'not-connected', fromMs: atMs, untilMs: atMs + 60_000 });
+  await store.close();
+}
+
+beforeAll(async () => {
+  URLS['Redis'] = (await startRedis()).url;
+  await fill(await openEmbeddedStore(directory.file('store')));
+  await fill(openRedisStore({ url: URLS['Redis'] }));
+});
+
+describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
+  const run = (...args: readonly string[]) => outcome(...args, '--store', URLS[kind] ?? '');
+
+  it('approve and ignore decide, explain tells who and why, and unignore is the way back', async () => {
+    expect(await run('approve', 'api.example.com', '--why', 'payment provider')).toEqual({
+      code: 0,
+      text: 'api.example.com: candidate → approved\n',
+    });
+    expect((await run('ignore', 'WWW.example.com.', '--by', 'alice')).text).toContain('candidate → ignored');
+    expect((await run('hosts', '-o', 'name', '--state', 'approved')).text).toBe('api.example.com\n');
+    const { text } = await run('explain', 'api.example.com');
+    expect(text).toMatch(/^api\.example\.com is approved since /);
+    expect(text).toContain(`${userInfo().username} approved it: payment provider`);
+    expect(text).toContain('An alias: edge.example.net.');
+    expect(text).toMatch(/^ {2}Silent for 1 hour; during 59 minutes of that somebody watched/m);
+    expect(text).toContain('no DNS server was connected');
+    expect((await run('explain', 'www.example.com')).text).toContain('alice said to ignore it.');
+    expect((await run('unignore', 'www.example.com')).text).toContain('ignored → candidate');
+  });
+
+  it('decides what it can and fails for the rest', async () => {
+    const { code, text } = await run('approve', 'unknown.example.com', '*.co.uk', 'under_score', 'www.example.net');
+    expect(code).toBe(1);
+    for (const name of ['unknown.example.com', '*.co.uk', 'under_score']) expect(text).toContain(`: ${name}: `);
+    expect(text).toContain('www.example.net: candidate → approved');
+  });
+
+  it('says what approving a wildcard opens', async () => {
+    const { code, text } = await run('approve', '*.example.com');
+    expect(code).toBe(0);
+    expect(text).toContain('newly opens 1 known host: www.example.com');
+  });
+
+  it('rules are added, listed in their order, apply to explain, and are removed', async () => {
+    expect((await run('rules', 'add', 'allow', '*.example.com')).code).toBe(0);
+    expect((await run('rules', 'add', 'ignore bad.example.com', '--at', '1')).code).toBe(0);
+    expect((await run('rules', 'add', 'allow', '*.example.com')).text).toContain('there already');
+    expect((await run('rules', 'list', '-o', 'name')).text).toBe('ignore bad.example.com\nallow *.example.com\n');
+    const listed: unknown = JSON.parse((await run('rules', '-o', 'json', '--rule', 'allow a.example.org')).text);
+    expect(listed).toMatchObject([{ number: 1, from: 'store' }, { number: 2 }, { number: null, from: 'settings' }]);
+    expect((await run('explain', 'www.example.com')).text).toContain('allow *.example.com (of the store;');
+    expect((await run('rules', 'remove', 'ignore', 'bad.example.com')).code).toBe(0);
+    expect((await run('rules', 'remove', '1')).text).toContain('removed: allow *.example.com');
+    expect((await run('rules')).text).toBe('No rules.\n');
+    expect((await run('rules', 'remove', '1')).code).toBe(1);
+    expect((await run('rules', 'add', 'permit', 'x.example.com')).code).toBe(2);
+  });
+
+  it('status tells of sources, drops, blind windows, what was not learnt, and the store', async () => {
+    const { text } = await run('status');
+    expect(text).toContain(`The store (${kind.toLowerCase()}, schema`);
+    expect(text).toMatch(/^collector-0 +dnstap +alive .* 2 +1 +0 +7$/m);
+    expect(text).toMatch(/^collector-0 .* 1 minute +no DNS server was connected$/m);
+    expect(text).toMatch(/^nxdomain +3 /m);
+    const yaml: unknown = parse((await run('status', '-o', 'yaml')).text);
+    expect(yaml).toEqual({
+      ...(JSON.parse((await run('status', '-o', 'json')).text) as object),
+      store: expect.anything(),
+    });
+  });
+});
+
+describe('explain', () => {
+  it.each([
+    ['missing.example.com', 0, 'nxdomain'],
+    ['under_score.example.com', 0, 'underscore'],
+    ['redis.shop.svc.cluster.local', 0, 'internal'],
+    ['never.example.org', 1, 'No answer with an address'],
+  ])('says why %s is no host', async (name, code, reason) => {
+    const explained = await outcome('explain', name, '--store', URLS['Redis'] ?? '');
+    expect(explained.code).toBe(code);
+    expect(explained.text).toContain(reason);
+  });
+});
+
+it('commands that need the store fail with its code when it is away', async () => {
+  for (const args of [
+    ['status'],
+    ['hosts'],
+    ['explain', 'www.example.com'],
+    ['approve', 'www.example.com'],
+    ['rules'],
+  ]) {
+    const { code, text } = await outcome(...args, '--store', 'redis://127.0.0.1:1');
+    expect([code, text]).toEqual([1, expect.stringContaining('HOST_STORE_UNAVAILABLE')]);
+  }
+});
+
+it('each command has its help', async () => {
+  for (const name of ['explain', 'approve', 'ignore', 'unignore', 'rules', 'status']) {
+    expect((await runProgram(name, '--help')).stdout).toContain(`Usage: istio-discovery ${name}`);
+  }
+});
