@@ -22,6 +22,9 @@ interface Candidate {
   readonly command: () => Promise<readonly string[]>;
 }
 
+const MACHINE = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+/** The first time, zig compiles the C library as well. */
+const COMPILE_TIMEOUT_MS = 5 * 60_000;
 const PROGRAMS = join(ROOT, 'test', 'resolvers', 'programs');
 
 const CANDIDATES: readonly Candidate[] = [
@@ -38,7 +41,13 @@ const CANDIDATES: readonly Candidate[] = [
       const said = await firstLine('sh', '-c', '/lib/ld-musl-*.so.1 2>&1 | grep Version');
       return `getaddrinfo of musl ${said.replace('Version ', '')}`;
     },
-    command: async () => [await compileWithMusl()],
+    command: async () => [await compile('musl-gcc')],
+  },
+  {
+    name: 'musl-1.2.5',
+    needs: ['zig'],
+    version: async () => `getaddrinfo of musl 1.2.5, which zig ${await firstLine('zig', 'version')} brings`,
+    command: async () => [await compile('zig', 'cc', '-target', `${MACHINE}-linux-musl`)],
   },
   {
     name: 'go',
@@ -70,17 +79,21 @@ const CANDIDATES: readonly Candidate[] = [
   {
     name: 'busybox-nslookup',
     needs: ['busybox'],
-    version: async () => `nslookup of ${await busyboxVersion()}`,
+    version: async () => `nslookup of ${await busyboxVersion('busybox')}`,
     command: async () =>
       forEachName(`busybox nslookup "$name" 2>&1 | sed -n '/^Name:/,$ s/^Address: *\\([^ ]*\\).*/\\1/p' | sort -u`),
   },
   {
     name: 'busybox-wget',
     needs: ['busybox'],
-    version: async () => `wget of ${await busyboxVersion()}`,
-    // It connects to the first address, to which there is no route. Debian's 1.35.0 does not survive any option.
-    command: async () =>
-      forEachName(`busybox wget "http://$name/" 2>&1 | sed -n 's/^Connecting to .* (\\[*\\([^]]*\\)\\]*:80)$/\\1/p'`),
+    version: async () => `wget of ${await busyboxVersion('busybox')}`,
+    command: async () => forEachName(wgetWith('busybox')),
+  },
+  {
+    name: 'busybox-musl',
+    needs: ['busybox-musl'], // as Alpine has it; no package of Debian
+    version: async () => `wget of ${await busyboxVersion('busybox-musl')} over musl 1.2.5`,
+    command: async () => forEachName(wgetWith('busybox-musl')),
   },
 ];
 
@@ -139,17 +152,26 @@ async function firstLine(command: string, ...args: readonly string[]): Promise<s
   return stdout.split('\n')[0] ?? '';
 }
 
-async function busyboxVersion(): Promise<string> {
-  return (await firstLine('busybox')).replace(/ multi-call binary\.?$/, '');
+async function busyboxVersion(command: string): Promise<string> {
+  return (await firstLine(command)).replace(/ multi-call binary\.?$/, '');
 }
 
-let compiled: Promise<string> | undefined;
+/** It connects to the first address, to which there is no route. Debian's 1.35.0 does not survive any option. */
+function wgetWith(busybox: string): string {
+  return `${busybox} wget "http://$name/" 2>&1 | sed -n 's/^Connecting to .* (\\[*\\([^]]*\\)\\]*:80)$/\\1/p'`;
+}
 
-async function compileWithMusl(): Promise<string> {
-  compiled ??= (async () => {
-    const file = createTemporaryDirectory().file('lookup');
-    await runCommand('musl-gcc', ['-static', '-O2', '-o', file, join(PROGRAMS, 'lookup.c')]);
-    return file;
-  })();
-  return compiled;
+const compiled = new Map<string, Promise<string>>();
+
+async function compile(command: string, ...args: readonly string[]): Promise<string> {
+  const program = compiled.get(command) ?? compileOnce(command, args);
+  compiled.set(command, program);
+  return program;
+}
+
+async function compileOnce(command: string, args: readonly string[]): Promise<string> {
+  const file = createTemporaryDirectory().file('lookup');
+  const options = { timeoutMs: COMPILE_TIMEOUT_MS };
+  await runCommand(command, [...args, '-static', '-O2', '-o', file, join(PROGRAMS, 'lookup.c')], options);
+  return file;
 }

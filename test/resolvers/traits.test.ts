@@ -70,7 +70,17 @@ function recordingsWhere(holds: (messages: readonly Seen[]) => boolean): readonl
 }
 
 const WALK = ['.shop.svc.cluster.local', '.svc.cluster.local', '.cluster.local', '.nodes.example.org', ''];
-const WALKERS = ['glibc', 'musl', 'go', 'java', 'node-lookup', 'busybox-wget', 'glibc-coredns-1.11'];
+const WALKERS = [
+  'glibc',
+  'musl',
+  'musl-1.2.5',
+  'go',
+  'java',
+  'node-lookup',
+  'busybox-wget',
+  'busybox-musl',
+  'glibc-coredns-1.11',
+];
 
 it.each(WALKERS)('%s walks the search list, the plain name last', (recording) => {
   expect(walkOf(recording, 'v6.example.com')).toEqual(WALK.map((suffix) => `v6.example.com${suffix}`));

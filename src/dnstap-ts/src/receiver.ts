@@ -136,7 +136,10 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
     };
   }
 
-  /** Accepts nothing more, reads what the peers have sent already (for at most a second), and closes every connection. */
+  /**
+   * Accepts nothing more, reads what the peers have sent, and closes every connection. Delivered is everything that peers have
+   * written to their sockets before, and what they write meanwhile until nothing comes for 5 ms, or for a second.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
