@@ -43,6 +43,7 @@ export class ReceiverConnection {
   #started = false;
   #bidirectional = false;
   #closed = false;
+  #stopped = false;
   #error: DnstapError | undefined;
   #frames = 0;
   #bytes = 0;
@@ -70,6 +71,11 @@ export class ReceiverConnection {
   /** Whether the peer opened with READY. Known once the handshake is complete. */
   get bidirectional(): boolean {
     return this.#bidirectional;
+  }
+
+  /** Whether the peer said with STOP that no more would come. */
+  get stopped(): boolean {
+    return this.#stopped;
   }
 
   get closed(): boolean {
@@ -143,7 +149,10 @@ export class ReceiverConnection {
       },
       send: (bytes) => void this.#socket?.write(bytes),
       started: (bidirectional) => this.#handshakeDone(bidirectional),
-      stopped: () => this.#finish(),
+      stopped: () => {
+        this.#stopped = true;
+        this.#finish();
+      },
       oversize: () => void this.#oversizeFrames++,
       failed: (error) => this.destroy(error),
     };

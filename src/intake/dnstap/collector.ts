@@ -55,7 +55,7 @@ export class Collector {
       receiver.on('close', (connection: ReceiverConnection) => {
         this.#log.info({ endpoint: receiver.endpoint }, 'dnstap disconnected');
         if (!this.#connected.delete(connection)) return;
-        this.#onConnections?.(this.#connected.size, connection.error !== undefined);
+        this.#onConnections?.(this.#connected.size, !connection.stopped);
       });
       await receiver.listen();
       this.#log.info({ endpoint: receiver.endpoint }, 'listening for dnstap');
