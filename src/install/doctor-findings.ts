@@ -14,7 +14,8 @@ export interface DoctorFinding {
   readonly text: string;
 }
 
-const FINDINGS = {
+/** Every finding of the doctor itself: how bad it is, and what it says. */
+export const FINDINGS = {
   'addons-revert': ['warning', 'kube-addon-manager writes its objects back'],
   'aks-reverts': [
     'warning',

@@ -3,7 +3,8 @@ import type { InsertCaution } from './insert-tap.js';
 import type { CorefileFault } from './parser.js';
 import type { InsertRefusal, Refused } from './survey.js';
 
-const REFUSALS: Readonly<Record<InsertRefusal, string>> = {
+/** What each refusal says. */
+export const REFUSALS: Readonly<Record<InsertRefusal, string>> = {
   'corefile-unreadable': 'the Corefile cannot be read',
   'duplicate-tap': 'two taps with this endpoint are in one server block; remove one of them',
   'endpoint-has-blank': 'the endpoint has a blank, a quote, a brace or a # in it',
