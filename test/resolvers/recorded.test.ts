@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { runProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import type { GroundTruth } from './ground-truth.js';
 import { compare, DATA, formatVerdict, recordingNames, replayCapture } from './replay.js';
@@ -34,6 +35,14 @@ it.each(NAMES)('%s: learns what it looked up, all of it and nothing else', async
   expect(truth.learnt.length).toBeGreaterThan(15);
   const all = { recall: 1, precision: 1 };
   expect(verdict).toEqual({ missed: [], invented: [], hosts: all, workloads: all });
+});
+
+it('glibc: what is ambiguous is reported as a conflict of the search domain', async () => {
+  const directory = createTemporaryDirectory();
+  const where = ['--store', `embedded://${directory.file('store')}`, '--output', directory.file('output')];
+  const { stdout } = await runProgram('run', '--once', '--read', captureOf('glibc'), '--objects', objects, ...where);
+  const conflict = stdout.split('\n').find((line) => line.startsWith('search-conflict '));
+  expect(conflict).toContain('api.example.com -> api.example.com.wild.example.org (203.0.113.99)');
 });
 
 it('glibc-metadata without the objects: the namespaces are those that CoreDNS put into `extra`', async () => {

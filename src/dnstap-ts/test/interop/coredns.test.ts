@@ -206,7 +206,7 @@ describe.each(PARTS)('%s', (part) => {
     expect(tap.messages().filter(({ type }) => type === MessageType.CLIENT_QUERY)).toHaveLength(2000);
     // Its buffer has 4096 octets, and a full one is written wherever it happens to end.
     const full = (wire.connections[0] ?? []).filter(({ length }) => length % 4096 === 0);
-    expect(full.length).toBeGreaterThan(10);
+    expect(full.length).toBeGreaterThan(2);
     const times = tap.messages().map(({ queryTimeSec, queryTimeNsec }) => unixNanoseconds(queryTimeSec, queryTimeNsec));
     expect(times.filter((time, index) => index > 0 && (time ?? 0n) < (times[index - 1] ?? 0n)).length).toBeGreaterThan(
       0,

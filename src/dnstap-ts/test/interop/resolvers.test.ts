@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { ROOT, runCommand } from '../../../../test/support/command.js';
 import { freePort } from '../../../../test/support/free-port.js';
 import type { Part } from '../../../../test/support/process.js';
-import { rootPrefix } from '../../../../test/support/root.js';
 import { createTemporaryDirectory } from '../../../../test/support/temporary-directory.js';
 import { waitUntil } from '../../../../test/support/wait-until.js';
 import {
@@ -16,7 +15,7 @@ import {
   readFrameStreamFile,
   SocketProtocol,
 } from '../../src/index.js';
-import { askByTcp, askByTls, askByUdp } from './dns-client.js';
+import { askByHttps, askByTcp, askByTls, askByUdp } from './dns-client.js';
 import { startServer } from './server.js';
 import { hasQueryTime, hasTypeInFront, ofType, startTap } from './tap.js';
 import { startUpstream } from './upstream.js';
@@ -31,19 +30,14 @@ function typesOf(messages: readonly Message[]): readonly number[] {
  * elsewhere, so there it gets a /usr of its own that has both.
  */
 function kresd(): readonly string[] {
-  if (existsSync('/usr/lib/x86_64-linux-gnu/knot-resolver')) return ['kresd'];
   const cache = execFileSync(join(ROOT, 'scripts', 'env'), ['cache'], { encoding: 'utf8' }).trim();
-  const found = execFileSync('find', [join(cache, 'tools'), '-path', '*/usr/sbin/kresd'], { encoding: 'utf8' });
-  const usr = found.split('/sbin/kresd')[0] ?? '';
-  return [
-    ...rootPrefix(),
-    'unshare',
-    '--mount',
-    'sh',
-    '-c',
-    `mount -t overlay overlay -o lowerdir=${usr}:/usr /usr && exec kresd "$@"`,
-    'kresd',
-  ];
+  const tools = join(cache, 'tools');
+  const unpacked = existsSync(tools) ? readdirSync(tools).map((name) => join(tools, name, 'usr')) : [];
+  const usr = unpacked.find((directory) => existsSync(join(directory, 'sbin', 'kresd')));
+  if (usr === undefined) return ['kresd'];
+  const namespaces = process.getuid?.() === 0 ? ['--mount'] : ['--mount', '--user', '--map-root-user'];
+  const script = `mount -t overlay overlay -o lowerdir=${usr}:/usr /usr && exec kresd "$@"`;
+  return ['unshare', ...namespaces, 'sh', '-c', script, 'kresd'];
 }
 
 describe('Knot Resolver', () => {
@@ -58,6 +52,7 @@ describe('Knot Resolver', () => {
         'kresd.conf': `log_target('stderr')
 net.listen('127.0.0.1', ${port}, { kind = 'dns' })
 net.listen('127.0.0.1', ${port + 1}, { kind = 'tls' })
+net.listen('127.0.0.1', ${port + 2}, { kind = 'doh2' })
 cache.open(10 * MB, 'lmdb://DIR/cache')
 trust_anchors.remove('.')
 modules.load('dnstap')
@@ -79,18 +74,20 @@ policy.add(policy.all(policy.STUB('127.0.0.1@${upstream}')))
     await askByUdp(port, 'www.example.net');
     await askByTcp(port, 'tcp.example.net');
     await askByTls(port + 1, 'tls.example.net');
-    const responses = await tap.waitFor('CLIENT_RESPONSE', 3);
+    await askByHttps(port + 2, 'https.example.net');
+    const responses = await tap.waitFor('CLIENT_RESPONSE', 4);
     expect(typesOf(tap.messages())).toEqual([MessageType.CLIENT_QUERY, MessageType.CLIENT_RESPONSE]);
-    expect(responses.map(hasQueryTime)).toEqual([false, false, false]);
-    expect(ofType(tap, 'CLIENT_QUERY').map(hasQueryTime)).toEqual([true, true, true]);
+    expect(responses.map(hasQueryTime)).toEqual([false, false, false, false]);
+    expect(ofType(tap, 'CLIENT_QUERY').map(hasQueryTime)).toEqual([true, true, true, true]);
     expect(responses.map(({ socketProtocol }) => socketProtocol)).toEqual([
       SocketProtocol.UDP,
       SocketProtocol.TCP,
       SocketProtocol.DOT,
+      SocketProtocol.DOH,
     ]);
     const extras = tap.frames.map((frame) => Buffer.from(decodeDnstap(frame).extra ?? []).toString());
     expect(extras.filter((extra) => extra !== '').every((extra) => /^rtt=\d+\n$/.test(extra))).toBe(true);
-    expect(extras.filter((extra) => extra !== '')).toHaveLength(2); // one an answer over TCP or TLS
+    expect(extras.filter((extra) => extra !== '')).toHaveLength(3); // one an answer over TCP
     await tap.expectAgreement();
     await resolver.stop();
     await waitUntil(() => tap.closed.length === tap.opened.length);
