@@ -74,7 +74,7 @@ export async function detectClusterDns(objects: ClusterObjects): Promise<Cluster
   const found = await findDns(objects);
   const isOpenshiftDns = found?.at.namespace === 'openshift-dns';
   const platform = detectPlatform({ nodes, hasKubeadmConfig, isOpenshiftDns });
-  const nodeCache = await detectNodeCache(objects, nodes);
+  const nodeCache = await detectNodeCache(objects, nodes, found?.at.service.clusterIp ?? '');
   const common = { platform, kubeletVersions, ...(nodeCache && { nodeCache }) };
   if (found?.workload !== undefined)
     return { ...common, ...(await describeDns(objects, found.workload, platform)), ...found.at };

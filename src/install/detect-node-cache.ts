@@ -20,7 +20,7 @@ export interface NodeCache {
 }
 
 const NAMESPACE = 'kube-system';
-/** The cache makes the Corefile that it reads out of this one. */
+/** The cache makes the Corefile that it reads out of this one; some installers have one without variables instead. */
 const TEMPLATE_PATH = '/etc/coredns/Corefile.base';
 const CLUSTER_DNS_VARIABLE = '__PILLAR__CLUSTER__DNS__';
 const AKS_LABEL = 'kubernetes.azure.com/localdns-state';
@@ -28,14 +28,15 @@ const AKS_LABEL = 'kubernetes.azure.com/localdns-state';
 /** CoreDNS inside `k8s-dns-node-cache`. @see kubernetes/dns go.mod at each tag */
 const COREDNS_OF_IMAGE: Readonly<Record<string, string>> = { '1.26.4': '1.11.3', '1.26.7': '1.13.1' };
 
-/** Finds NodeLocal DNSCache or AKS LocalDNS. */
+/** Finds NodeLocal DNSCache or AKS LocalDNS. `clusterIp` is that of the cluster DNS. */
 export async function detectNodeCache(
   objects: ClusterObjects,
   nodes: readonly KubernetesObject[],
+  clusterIp: string,
 ): Promise<NodeCache | undefined> {
   for (const workload of await objects.list('DaemonSet', NAMESPACE)) {
     const container = podSpec(workload).containers?.find(isNodeCache);
-    if (container !== undefined) return describe(objects, workload, container);
+    if (container !== undefined) return describe(objects, { workload, container, clusterIp });
   }
   const hasLocalDns = nodes.some((node) => labelsOf(node)[AKS_LABEL] === 'enabled');
   return hasLocalDns ? { kind: 'aks-localdns', bypassesClusterDns: true } : undefined;
@@ -45,29 +46,33 @@ function isNodeCache({ image = '', command = [], args = [] }: ContainerFields): 
   return /dns-node-cache/.test(image) || [...command, ...args].some((word) => /(?:^|\/)node-cache$/.test(word));
 }
 
-async function describe(
-  objects: ClusterObjects,
-  workload: KubernetesObject,
-  container: ContainerFields,
-): Promise<NodeCache> {
+interface Found {
+  readonly workload: KubernetesObject;
+  readonly container: ContainerFields;
+  readonly clusterIp: string;
+}
+
+async function describe(objects: ClusterObjects, { workload, container, clusterIp }: Found): Promise<NodeCache> {
   const image = container.image ?? '';
   const version = COREDNS_OF_IMAGE[/:v?(\d+\.\d+\.\d+)/.exec(image)?.[1] ?? ''];
-  const corefile = await readLiveCorefile(objects, { workload, container, path: TEMPLATE_PATH });
+  const template = await readLiveCorefile(objects, { workload, container, path: TEMPLATE_PATH });
+  const corefile = template ?? (await readLiveCorefile(objects, { workload, container }));
   return {
     kind: 'node-local-dns',
     name: workload.metadata.name,
     image,
-    bypassesClusterDns: corefile === undefined || bypasses(corefile.text),
+    bypassesClusterDns: corefile === undefined || bypasses(corefile.text, clusterIp),
     ...(version !== undefined && { version }),
     ...(corefile && { corefile }),
   };
 }
 
 /** Whether the block of the root forwards to something else than the cluster DNS; if it cannot be read, that is assumed. */
-function bypasses(corefile: string): boolean {
+function bypasses(corefile: string, clusterIp: string): boolean {
   const parsed = parseCorefile(Buffer.from(corefile));
   if ('problem' in parsed) return true;
   const root = parsed.blocks.find(({ keys }) => keys.some((key) => zoneOf(key) === '.'));
   const forward = root?.directives.find(({ name }) => name.text === 'forward');
-  return forward === undefined || !forward.tokens.some(({ text }) => text === CLUSTER_DNS_VARIABLE);
+  const clusterDns = [CLUSTER_DNS_VARIABLE, clusterIp, `${clusterIp}:53`];
+  return forward === undefined || !forward.tokens.some(({ text }) => clusterDns.includes(text));
 }

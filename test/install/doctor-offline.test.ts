@@ -29,6 +29,8 @@ describe('the doctor on the objects of a platform', () => {
     ['kind', 'ready', []],
     ['kubeadm', 'ready', []],
     ['kubeadm-migrating', 'ready', []],
+    ['kubespray', 'by-hand', []],
+    ['kubespray-through-coredns', 'ready', []],
     ['minikube', 'ready', []],
     ['node-local-dns', 'by-hand', []],
     ['openshift', 'impossible', ['dns-openshift']],
@@ -41,7 +43,7 @@ describe('the doctor on the objects of a platform', () => {
   });
 
   it('has a test for every platform', () => {
-    expect(PLATFORMS).toHaveLength(16);
+    expect(PLATFORMS).toHaveLength(18);
   });
 
   it('puts the endpoint that it is given into the commands', async () => {
