@@ -1,6 +1,7 @@
 import { type HttpMethod, IsomorphicFetchHttpLibrary, type ResponseContext } from '@kubernetes/client-node';
 import { errorOfAnswer, KubernetesError } from './kubernetes-error.js';
 import { SharingKubeConfig, SharingRequestContext } from './shared-dispatcher.js';
+import { TokenFile } from './token-file.js';
 
 export interface KubernetesClientOptions {
   /** Path of a kubeconfig file. @defaultValue what kubectl takes (KUBECONFIG, `~/.kube/config`), else the pod's account */
@@ -44,6 +45,7 @@ export interface StreamOptions {
 /** A page of 500 pods is about 5 MB. */
 const MAX_ANSWER_BYTES = 67_108_864;
 const DEFAULT_TIMEOUT_MS = 30_000;
+const UNAUTHORIZED = 401;
 
 /** Calls the API server of one kubeconfig context. All calls share one pool of connections. */
 export class KubernetesClient {
@@ -51,11 +53,15 @@ export class KubernetesClient {
   readonly #server: string;
   readonly #timeoutMs: number;
   readonly #http = new IsomorphicFetchHttpLibrary();
+  readonly #tokenFile: TokenFile | undefined;
 
   private constructor(config: SharingKubeConfig, server: string, timeoutMs: number) {
     this.#config = config;
     this.#server = server.replace(/\/$/, '');
     this.#timeoutMs = timeoutMs;
+    // What a pod's account has; typed as any by the client.
+    const { tokenFile } = (config.getCurrentUser()?.authProvider?.config ?? {}) as { tokenFile?: unknown };
+    if (typeof tokenFile === 'string') this.#tokenFile = new TokenFile(tokenFile);
   }
 
   /** @throws KubernetesError KUBERNETES_ERR_CONFIG */
@@ -157,8 +163,11 @@ export class KubernetesClient {
     }
     context.setSignal(signal);
     await this.#config.applySecurityAuthentication(context);
+    if (this.#tokenFile !== undefined) context.setHeaderParam('Authorization', `Bearer ${this.#tokenFile.read()}`);
     consume(() => request.beforeSend?.());
-    return this.#http.send(context).toPromise();
+    const answer = await this.#http.send(context).toPromise();
+    if (answer.httpStatusCode === UNAUTHORIZED) this.#tokenFile?.forget();
+    return answer;
   }
 
   #failureOf(request: KubernetesRequest, answer: ResponseContext, body: unknown): KubernetesError {

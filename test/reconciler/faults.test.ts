@@ -1,10 +1,12 @@
-import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { randomBytes, sign } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
 import { parseAllDocuments } from 'yaml';
 import type { ServiceEntry } from '../../src/istio/service-entry.js';
 import { startApiProxy, type ApiProxy } from '../support/api-proxy.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { partPath } from '../support/parts.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { startLiveReconciler, type LiveOptions, type LiveReconciler } from './live-reconciler.js';
 
@@ -118,6 +120,65 @@ describe('a part that goes away', () => {
     expect(loop.fault).toBeUndefined();
     expect(runs.at(-1)?.result.failures).toEqual([]);
   }, 120_000);
+
+  it('goes on when its token has expired and its file has a new one', async () => {
+    await server.kubectl(['create', 'serviceaccount', 'reconciler', `--namespace=${namespace}`]);
+    const subject = `--serviceaccount=${namespace}:reconciler`;
+    await server.kubectl(['create', 'clusterrolebinding', namespace, '--clusterrole=cluster-admin', subject]);
+    const tokenFile = createTemporaryDirectory().file('token');
+    // The API server makes none that expires in less than ten minutes, so this one is signed here, by its own key. It
+    // takes a token for another minute after its time, and remembers for ten seconds that it was good.
+    writeFileSync(tokenFile, await signToken({ namespace, name: 'reconciler', seconds: -56 }));
+    const { lookUp, waitForFailure } = await start({ kubeconfigFile: kubeconfigOf(tokenFile) });
+    await lookUp(h('before'), namespace);
+    await waitForHosts('before');
+    await waitUntil(async () => (await statusOf(readFileSync(tokenFile, 'utf8'))) === 401, { timeoutMs: 40_000 });
+    await lookUp(h('after'), namespace);
+    await waitForFailure(h('after'), 'KUBERNETES_ERR_UNAUTHORIZED');
+    writeFileSync(tokenFile, await signToken({ namespace, name: 'reconciler', seconds: 600 }));
+    await waitForHosts('before', 'after');
+    expect((await entries()).map(({ spec }) => spec.resolution)).toEqual(['NONE', 'NONE']);
+  });
+
+  async function signToken(options: { namespace: string; name: string; seconds: number }): Promise<string> {
+    const { namespace: where, name, seconds } = options;
+    const uid = await server.kubectl(['get', 'serviceaccount', name, '-n', where, '-o', 'jsonpath={.metadata.uid}']);
+    const issuer = 'https://kubernetes.default.svc';
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+    const claims = {
+      iss: issuer,
+      aud: [issuer],
+      sub: `system:serviceaccount:${where}:${name}`,
+      iat: nowSeconds,
+      nbf: nowSeconds,
+      exp: nowSeconds + seconds,
+      'kubernetes.io': { namespace: where, serviceaccount: { name, uid } },
+    };
+    const text = `${encode({ alg: 'RS256', typ: 'JWT' })}.${encode(claims)}`;
+    const signature = sign('RSA-SHA256', Buffer.from(text), readFileSync(server.serviceAccountKeyFile));
+    return `${text}.${signature.toString('base64url')}`;
+  }
+
+  function kubeconfigOf(tokenFile: string): string {
+    const kubeconfig = JSON.parse(readFileSync(server.kubeconfigFile, 'utf8')) as { users: [{ user: object }] };
+    kubeconfig.users[0].user = { 'auth-provider': { name: 'tokenFile', config: { tokenFile } } };
+    const file = createTemporaryDirectory().file('kubeconfig');
+    writeFileSync(file, JSON.stringify(kubeconfig));
+    return file;
+  }
+
+  /** What the API server answers to a token. */
+  async function statusOf(token: string): Promise<number | undefined> {
+    return new Promise((resolve, reject) => {
+      const headers = { Authorization: `Bearer ${token}` };
+      const request = get(`${server.url}/api/v1/namespaces`, { ca: readFileSync(server.caFile), headers }, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      });
+      request.on('error', reject);
+    });
+  }
 
   it('plans nothing while one of the kinds that a plan depends on cannot be read', async () => {
     proxy.inject = ({ url }) => (url.includes('/virtualservices') ? { status: 500 } : undefined);

@@ -1,0 +1,105 @@
+import { openRedisStore } from '../../src/host/redis-store.js';
+import type { HostStore } from '../../src/host/host-store.js';
+import { EVIDENCE_SLOT_MS } from '../../src/observation/observation.js';
+import { hostname } from '../istio/hostname.js';
+import { startApiProxy, type ApiProxy } from '../support/api-proxy.js';
+import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
+import { startProgram, type Program } from '../support/program.js';
+import { startRedis } from '../support/redis.js';
+import { createRunningPod } from '../support/running-pod.js';
+import { waitUntil } from '../support/wait-until.js';
+
+/** A replica, and what it asks of the API server. */
+interface Replica {
+  readonly program: Program;
+  readonly proxy: ApiProxy;
+}
+
+const POD_ADDRESS = '10.244.0.7';
+
+let server: KubeApiserver;
+let store: HostStore;
+let learning: NodeJS.Timeout;
+let replicas: readonly Replica[];
+
+beforeAll(async () => {
+  const [apiServer, redis] = await Promise.all([startKubeApiserver({ crds: 'istio-crds' }), startRedis()]);
+  server = apiServer;
+  store = openRedisStore({ url: redis.url, onConnection: () => undefined });
+  await server.kubectl(['create', 'namespace', 'shop']);
+  await createRunningPod(server, { namespace: 'shop', name: 'web', podIp: POD_ADDRESS });
+  replicas = await Promise.all([startReplica(redis.url), startReplica(redis.url)]);
+  learning = learn();
+}, 120_000);
+
+afterAll(async () => {
+  clearInterval(learning);
+  await store.close();
+});
+
+async function startReplica(redisUrl: string): Promise<Replica> {
+  const proxy = await startApiProxy(server);
+  const args = ['--store', redisUrl, '--kubeconfig', proxy.kubeconfigFile, '--reconcile-leader-election', 'true'];
+  return { proxy, program: await startProgram('reconcile', [...args, '--reconcile-interval-ms', '200']) };
+}
+
+/** A new host every now and then, so that whoever leads always has something to write. */
+function learn(): NodeJS.Timeout {
+  let sequence = 0;
+  return setInterval(() => {
+    sequence += 1;
+    const atMs = Math.floor(Date.now() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
+    const observation = {
+      hostname: hostname(`host-${sequence}.example.com`),
+      client: POD_ADDRESS,
+      addresses: ['198.51.100.1'],
+      ttlSeconds: { min: 60, max: 60 },
+      cnames: [],
+      firstObservedAtMs: atMs,
+      lastObservedAtMs: atMs,
+      lookups: 1,
+      origin: 'dnstap' as const,
+    };
+    void store.record({ source: 'test', sequence, observations: [observation], rejections: [] });
+  }, 250);
+}
+
+const isWrite = ({ method, url }: { method: string; url: string }): boolean =>
+  (method === 'PATCH' || method === 'DELETE') && url.includes('/serviceentries/') && !url.includes('dryRun');
+
+const writesOf = ({ proxy }: Replica): readonly number[] => proxy.requests.filter(isWrite).map(({ atMs }) => atMs);
+
+const leaseRequestsOf = ({ proxy }: Replica): number =>
+  proxy.requests.filter(({ url }) => url.includes('/leases')).length;
+
+async function leaseHolder(): Promise<string> {
+  return server.kubectl(['get', 'lease', 'istio-discovery', '-o', 'jsonpath={.spec.holderIdentity}']);
+}
+
+it('only one of two replicas writes, also when the leader was stalled and goes on after the other has taken over', async () => {
+  const leader = await waitUntil(() => replicas.find((replica) => writesOf(replica).length > 2));
+  const follower = replicas.find((replica) => replica !== leader) ?? leader;
+  expect(writesOf(follower)).toEqual([]);
+
+  await leader.program.kill('SIGSTOP');
+  await waitUntil(() => writesOf(follower).length > 0, { timeoutMs: 60_000, what: 'the other to take over' });
+  const asked = leaseRequestsOf(leader);
+  await leader.program.kill('SIGCONT');
+  await waitUntil(() => leaseRequestsOf(leader) > asked + 1, { what: 'the stalled one to look at the Lease' });
+  const written = writesOf(follower).length;
+  await waitUntil(() => writesOf(follower).length > written + 5, { what: 'the new leader to go on' });
+
+  const firstOfFollower = Math.min(...writesOf(follower));
+  expect(writesOf(leader).filter((atMs) => atMs >= firstOfFollower)).toEqual([]);
+
+  // And now the other way round, in good order: who ends gives the Lease back, after its last write.
+  const holder = await leaseHolder();
+  const before = writesOf(leader).length;
+  await follower.program.stop();
+  expect(await leaseHolder()).not.toBe(holder);
+  const release = follower.proxy.requests
+    .filter(({ method, url }) => method === 'PUT' && url.includes('/leases'))
+    .at(-1);
+  expect(Math.max(...writesOf(follower))).toBeLessThan(release?.atMs ?? 0);
+  await waitUntil(() => writesOf(leader).length > before, { what: 'the first leader to lead again' });
+}, 120_000);
