@@ -12,7 +12,7 @@ import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { batch, observation } from './host-store.contract.js';
 
-const nameOf = (sequence: number): Hostname => `h${sequence}.example.com` as Hostname; // valid by hand
+const nameOf = (sequence: number): Hostname => `h.d${sequence}.example` as Hostname; // valid by hand
 
 /** Records batch after batch, each until it is acknowledged, as a collector does. */
 class Stream {
