@@ -1,28 +1,29 @@
 import { writeFileSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { stringify } from 'yaml';
 import { observationOptions, reconcileSettings } from '../../src/app.js';
 import { ATTRIBUTION_GRACE_MS } from '../../src/target.js';
+import type { Hostname } from '../../src/dns/hostname.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import type { Configuration } from '../../src/config/schema.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
+import { parseRule, type HostRule } from '../../src/host/host-rule.js';
 import type { HostStore } from '../../src/host/host-store.js';
-import { createFrameIntake, type FrameIntake } from '../../src/intake/frame-intake.js';
-import { Recorder } from '../../src/intake/recorder.js';
+import type { PendingDeletion } from '../../src/plan/service-entry-plan.js';
 import { replay } from '../../src/intake/replay/replay.js';
-import { createObservationTable } from '../../src/observation/observation-table.js';
 import { DirectorySink } from '../../src/reconciler/directory-sink.js';
 import { reconcileOnce } from '../../src/reconciler/reconcile-once.js';
-import { createLogger } from '../../src/telemetry/logger.js';
 import type { ObjectEvent } from '../../src/workload/object-event.js';
 import { PodIndex } from '../../src/workload/pod-index.js';
 import { createTemporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
-import { encodeFrame, typesOf } from './scenario-frames.js';
+import { ScenarioCollectors, silentLog } from './scenario-collectors.js';
+import { encodeFrame, expandRange, typesOf } from './scenario-frames.js';
 import { deletionOf, nodeEvent, podEvents } from './scenario-objects.js';
 import { compareState, type Comparison } from './scenario-state.js';
 import {
   ScenarioError,
+  type ForeignEntry,
   type Scenario,
   type ScenarioMessage,
   type ScenarioPod,
@@ -32,13 +33,6 @@ import {
 const HOUR_MS = 3_600_000;
 /** When a scenario without steps is looked at: long after its last message. */
 const SETTLED_MS = 60_000;
-const SEED = 1;
-
-interface Collector {
-  readonly intake: FrameIntake;
-  readonly recorder: Recorder;
-}
-
 /** What an `expect` asked for beside what there is. */
 export interface Checked extends Comparison {
   /** The step's time, as in the file's order. */
@@ -65,12 +59,21 @@ export async function runScenario(scenario: Scenario, file: string): Promise<rea
   }
 }
 
+type RunStep = ScenarioStep & { readonly settleMs?: number };
+
 /** The fields at the top are a first step; without further ones what it expects is looked at when all has settled. */
-function stepsOf({ steps, expect, ...first }: Scenario): readonly (ScenarioStep & { readonly settleMs?: number })[] {
+function stepsOf({ steps, expect, ...first }: Scenario): readonly RunStep[] {
   if (steps.length > 0 && expect !== undefined)
     throw new ScenarioError('`expect` belongs to a step where there are steps');
   const top = { ...first, at: 0, expect, ...(steps.length > 0 ? {} : { settleMs: SETTLED_MS }) };
-  return [top, ...steps];
+  return [top, ...steps.flatMap(repeat)];
+}
+
+/** A step that comes again expects only at its last time. */
+function repeat({ again = { times: 0, every: 0 }, ...step }: ScenarioStep): readonly ScenarioStep[] {
+  const { expect, ...others } = step;
+  const earlier = Array.from({ length: again.times }, (_, i) => ({ ...others, at: step.at + i * again.every }));
+  return [...earlier, { ...others, at: step.at + again.times * again.every, ...(expect && { expect }) }];
 }
 
 class ScenarioRun {
@@ -80,25 +83,28 @@ class ScenarioRun {
   readonly #store: HostStore;
   readonly #sink: DirectorySink;
   readonly #index = new PodIndex();
-  readonly #collectors = new Map<string, Collector>();
+  readonly #collectors: ScenarioCollectors;
   readonly #addresses = new Map<string, string>();
   readonly #pods = new Map<string, ObjectEvent>();
-  readonly #peers: number;
+  readonly #directory: string;
+  #pendingDeletions: readonly PendingDeletion[] = [];
   #sequence = 0;
   #nowMs: number;
 
-  private constructor(
-    scenario: Scenario,
-    { file, configuration, store, sink }: Pick<Parts, 'file' | 'configuration' | 'store' | 'sink'>,
-  ) {
+  private constructor(scenario: Scenario, { file, configuration, store, directory }: Parts) {
     this.#file = file;
     this.#startMs = Date.parse(scenario.start);
     this.#nowMs = this.#startMs;
-    const messages = [scenario, ...scenario.steps].flatMap((step) => step.messages);
-    this.#peers = Math.max(0, new Set(messages.map(({ collector }) => collector)).size - 1);
     this.#configuration = configuration;
     this.#store = store;
-    this.#sink = sink;
+    this.#directory = directory;
+    this.#sink = new DirectorySink(directory);
+    this.#collectors = new ScenarioCollectors({
+      names: collectorsOf(scenario),
+      configuration,
+      store,
+      now: () => this.#nowMs,
+    });
   }
 
   static async open(
@@ -108,25 +114,25 @@ class ScenarioRun {
     const settings = directory.file('settings.yaml');
     writeFileSync(settings, stringify(scenario.settings));
     const configuration = loadConfiguration({ flags: {}, environment: {}, file: settings });
-    const store = await openEmbeddedStore(directory.file('store'));
-    return new ScenarioRun(scenario, {
-      file,
-      configuration,
-      store,
-      sink: new DirectorySink(directory.file('entries')),
-    });
+    const store = await openEmbeddedStore(directory.file('store'), configuration.store);
+    const entries = directory.file('entries');
+    await mkdir(entries);
+    return new ScenarioRun(scenario, { file, configuration, store, directory: entries });
   }
 
-  async step(step: ScenarioStep & { readonly settleMs?: number }): Promise<Comparison | undefined> {
+  async step(step: RunStep): Promise<Comparison | undefined> {
     const atMs = this.#startMs + step.at;
     if (atMs < this.#nowMs) throw new ScenarioError(`step at ${step.at} ms goes back in time`);
     this.#nowMs = atMs;
     this.#learnObjects(step, atMs);
+    await this.#hearPeople(step);
+    for (const name of step.killed) this.#collectors.kill(name);
+    for (const [name, tap] of Object.entries(step.taps)) this.#collectors.noteConnections(name, tap);
     this.#send(step.messages, atMs);
     if (step.capture !== undefined) await this.#replay(step.capture);
-    await this.#flush(false);
+    await this.#collectors.flush(false);
     this.#nowMs += step.settleMs ?? 0;
-    if (step.expect !== undefined) await this.#flush(true);
+    if (step.expect !== undefined) await this.#collectors.flush(true);
     await this.#reconcile();
     if (step.expect === undefined) return undefined;
     return compareState(step.expect, { store: this.#store, sink: this.#sink, startMs: this.#startMs });
@@ -134,6 +140,22 @@ class ScenarioRun {
 
   async close(): Promise<void> {
     await this.#store.close();
+  }
+
+  async #hearPeople({ decide, rules, foreign }: ScenarioStep): Promise<void> {
+    for (const { host, ...decision } of decide) {
+      // A decision can be about `*.parent`, which is no hostname to look up.
+      await this.#store.decide({ hostname: host as Hostname, ...decision, atMs: this.#nowMs });
+    }
+    if (rules !== undefined) {
+      const { version } = await this.#store.rules();
+      await this.#store.setRules(rules.map(toRule), version);
+    }
+    for (const [name, entry] of Object.entries(foreign)) {
+      const path = join(this.#directory, `${name}.yaml`);
+      if (entry === null) await rm(path);
+      else await writeFile(path, stringify(toServiceEntry(name, entry, this.#nowMs)));
+    }
   }
 
   #learnObjects({ nodes, pods, gone }: ScenarioStep, atMs: number): void {
@@ -163,15 +185,16 @@ class ScenarioRun {
 
   #send(messages: readonly ScenarioMessage[], stepMs: number): void {
     let atMs = stepMs - 1;
-    for (const message of messages) {
-      const client = this.#addressOf(message.from);
-      for (let i = 0; i < message.repeat; i++) {
-        for (const [place, type] of typesOf(message).entries()) {
-          const isFirst = i === 0 && place === 0;
-          atMs = isFirst && message.after !== undefined ? stepMs + message.after : atMs + 1;
+    for (const stated of messages) {
+      const client = this.#addressOf(stated.from);
+      if (stated.after !== undefined) atMs = stepMs + stated.after - 1;
+      const repeated = Array.from({ length: stated.repeat }, () => expandRange(stated)).flat();
+      for (const message of repeated) {
+        for (const type of typesOf(message)) {
+          atMs++;
           const frame = encodeFrame(message, type, { client, atMs, sequence: ++this.#sequence });
-          this.#collector(message.collector).intake(frame, 0, frame.length);
           this.#nowMs = Math.max(this.#nowMs, atMs);
+          this.#collectors.take(message.collector, frame);
         }
       }
     }
@@ -181,25 +204,6 @@ class ScenarioRun {
     const known = this.#addresses.get(from);
     if (known === undefined && /[/ ]/.test(from)) throw new ScenarioError(`no address of ${from}`);
     return known ?? from;
-  }
-
-  #collector(name: string): Collector {
-    const known = this.#collectors.get(name);
-    if (known !== undefined) return known;
-    const now = (): number => this.#nowMs;
-    const table = createObservationTable({
-      ...observationOptions(this.#configuration, []),
-      seed: SEED,
-      origin: 'dnstap',
-      now,
-      peers: () => this.#peers,
-    });
-    const collector = {
-      intake: createFrameIntake(table),
-      recorder: new Recorder({ table, store: this.#store, source: name, now, log: silentLog() }),
-    };
-    this.#collectors.set(name, collector);
-    return collector;
   }
 
   async #replay(capture: string): Promise<void> {
@@ -212,19 +216,17 @@ class ScenarioRun {
     this.#nowMs = Math.max(this.#nowMs, lastMs);
   }
 
-  async #flush(final: boolean): Promise<void> {
-    for (const { recorder } of this.#collectors.values()) await recorder.flush({ final });
-  }
-
   async #reconcile(): Promise<void> {
-    await reconcileOnce({
+    const { plan } = await reconcileOnce({
       store: this.#store,
       sink: this.#sink,
       index: this.#index,
       settings: reconcileSettings(this.#configuration, { graceMs: () => ATTRIBUTION_GRACE_MS }),
       nowMs: this.#nowMs,
+      pendingDeletions: this.#pendingDeletions,
       signal: new AbortController().signal,
     });
+    this.#pendingDeletions = plan.pendingDeletions;
   }
 }
 
@@ -232,9 +234,31 @@ interface Parts {
   readonly file: string;
   readonly configuration: Configuration;
   readonly store: HostStore;
-  readonly sink: DirectorySink;
+  /** Of the ServiceEntries. */
+  readonly directory: string;
 }
 
-function silentLog(): ReturnType<typeof createLogger> {
-  return createLogger({ level: 'error', format: 'json', stream: new PassThrough(), now: Date.now });
+/** Every collector that a message or a step names; one that no message names watches all the same. */
+function collectorsOf(scenario: Scenario): readonly string[] {
+  const steps = [scenario, ...scenario.steps];
+  const named = steps.flatMap(({ messages, taps }) => [
+    ...messages.map(({ collector }) => collector),
+    ...Object.keys(taps),
+  ]);
+  return named.length === 0 ? ['dns'] : [...new Set(named)];
+}
+
+function toRule(line: string): HostRule {
+  const rule = parseRule(line);
+  if ('problem' in rule) throw new ScenarioError(`rule ${line}: ${rule.problem}`);
+  return rule;
+}
+
+function toServiceEntry(name: string, { namespace, ...spec }: ForeignEntry, atMs: number): object {
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name, namespace, creationTimestamp: new Date(atMs).toISOString() },
+    spec: { location: 'MESH_EXTERNAL', ports: [{ name: 'tls', number: 443, protocol: 'TLS' }], ...spec },
+  };
 }

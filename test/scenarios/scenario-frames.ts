@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { isIP } from 'node:net';
 import { encodeDnstap, MessageType, SocketFamily, SocketProtocol } from 'dnstap-ts';
 import { encodeMessage, type WritableRecord } from '../../src/dns/message-writer.js';
@@ -17,6 +18,18 @@ export interface FrameContext {
   readonly atMs: number;
   /** Counts the messages of the scenario, from 1. */
   readonly sequence: number;
+}
+
+/** A message for each number of a range in its name; itself where there is none. */
+export function expandRange(message: ScenarioMessage): readonly ScenarioMessage[] {
+  const match = /\{(data )?(\d+)\.\.(\d+)\}/.exec(message.asks);
+  if (match === null) return [message];
+  const [range, isData, first, last] = match;
+  return Array.from({ length: Number(last) - Number(first) + 1 }, (_, index) => {
+    const number = String(Number(first) + index);
+    const text = isData === undefined ? number : createHash('sha1').update(number).digest('hex');
+    return { ...message, asks: message.asks.replace(range, text) };
+  });
 }
 
 /** The record types that a message asks for; `A+AAAA` are two messages. */

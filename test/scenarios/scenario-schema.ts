@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseDocument } from 'yaml';
 import { z } from 'zod';
-import { ATTRIBUTIONS, HOST_STATES } from '../../src/host/host-record.js';
+import { ATTRIBUTIONS, DECISION_KINDS, HOST_FLAGS, HOST_STATES } from '../../src/host/host-record.js';
 import { REJECTIONS } from '../../src/observation/rejection.js';
 
 /** What is wrong with a scenario itself, before the program had a part in it. */
@@ -47,8 +47,11 @@ const pod = z.strictObject({
 const message = z.strictObject({
   /** A pod (its first address), `node NAME`, or an address. */
   from: z.string(),
-  /** `NAME TYPE`, or `NAME A+AAAA` for one message of each type. */
-  asks: z.string().regex(/^\S+ [A-Z0-9]+(?:\+[A-Z0-9]+)*$/, 'expected NAME TYPE'),
+  /**
+   * `NAME TYPE`, or `NAME A+AAAA` for one message of each type. `{1..60}` in the name makes one message of each number,
+   * `{data 1..60}` one with forty characters that look like data.
+   */
+  asks: z.string().regex(/^(?:\S|\{data \S)+ [A-Z0-9]+(?:\+[A-Z0-9]+)*$/, 'expected NAME TYPE'),
   /** Addresses, or records: `OWNER [TTL] TYPE DATA`, where the owner `@` is the name asked. */
   answers: z.array(z.string()).default([]),
   rcode: z.enum(['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED']).default('NOERROR'),
@@ -97,6 +100,15 @@ const host = z.strictObject({
   ttl: z.tuple([z.int(), z.int()]).optional(),
   /** First and last look-up, since the start of the scenario. */
   seen: z.tuple([span, span]).optional(),
+  lookups: z.int().optional(),
+  /** Those that hold now. */
+  flags: z.array(z.enum(HOST_FLAGS)).optional(),
+  /** `8443/TLS: https-record`. */
+  ports: z.array(z.string()).optional(),
+  /** `approve by jane: why`. */
+  decisions: z.array(z.string()).optional(),
+  /** Of `*.parent`: how many children are named. */
+  children: z.int().optional(),
   /** `state: reason`, oldest first. */
   history: z.array(z.string()).optional(),
 });
@@ -114,9 +126,42 @@ const expectation = z.strictObject({
     .default({}),
   /** All ServiceEntries as `namespace/host`; not compared when left out. */
   entries: z.array(z.string()).optional(),
+  /** What each of them declares, by number: `443/TLS`; not compared when left out. */
+  entryPorts: z.record(z.string(), z.array(z.string())).optional(),
 });
 
+const decision = z.strictObject({
+  host: z.string(),
+  kind: z.enum(DECISION_KINDS),
+  by: z.string().default('jane'),
+  why: z.string().default(''),
+});
+
+/** A ServiceEntry that is not ours. */
+const foreignEntry = z.strictObject({
+  namespace: z.string(),
+  hosts: z.array(z.string()),
+  resolution: z.enum(['NONE', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN', 'DYNAMIC_DNS']).default('DNS'),
+  addresses: z.array(z.string()).optional(),
+  exportTo: z.array(z.string()).optional(),
+});
+
+/** DNS servers that are connected to a collector from now on; `wasCut`: one went without saying so. */
+const tap = z.union([
+  z.int().transform((connections) => ({ connections, wasCut: false })),
+  z.strictObject({ connections: z.int(), wasCut: z.boolean() }),
+]);
+
 const stepFields = {
+  /** By collector. One is connected from the start. */
+  taps: z.record(z.string(), tap).default({}),
+  /** Collectors that end without a word and start anew. */
+  killed: z.array(z.string()).default([]),
+  decide: z.array(decision).default([]),
+  /** Rules that people keep in the store from now on, in place of those before. */
+  rules: z.array(z.string()).optional(),
+  /** By name. From now on they are there; null: gone. */
+  foreign: z.record(z.string(), foreignEntry.nullable()).default({}),
   /** Pods as the API server tells of them at the step's time. */
   pods: z.record(podName, pod).default({}),
   /** Name and address. */
@@ -129,7 +174,12 @@ const stepFields = {
   expect: expectation.optional(),
 };
 
-const step = z.strictObject({ at: span, ...stepFields });
+const step = z.strictObject({
+  at: span,
+  /** The same step again so many times, so far apart. */
+  again: z.strictObject({ times: z.int().min(1), every: span }).optional(),
+  ...stepFields,
+});
 
 const scenario = z
   .strictObject({
@@ -149,6 +199,7 @@ const scenario = z
 export type Scenario = z.output<typeof scenario>;
 export type ScenarioStep = z.output<typeof step>;
 export type ScenarioMessage = z.output<typeof message>;
+export type ForeignEntry = z.output<typeof foreignEntry>;
 export type ScenarioPod = z.output<typeof pod>;
 export type Expectation = z.output<typeof expectation>;
 

@@ -1,5 +1,6 @@
 import type { HostRecord, WorkloadReference } from '../../src/host/host-record.js';
 import type { HostStore } from '../../src/host/host-store.js';
+import type { ServiceEntry } from '../../src/istio/service-entry.js';
 import type { ServiceEntrySink } from '../../src/reconciler/sink.js';
 import type { Expectation } from './scenario-schema.js';
 
@@ -27,8 +28,16 @@ export async function compareState(expected: Expectation, source: StateSource): 
   for (const { reason, responses, examples } of await source.store.rejections()) {
     rejected[reason] = typeof expected.rejected[reason] === 'object' ? { responses, examples } : responses;
   }
-  const entries = expected.entries === undefined ? {} : { entries: await readEntries(source.sink) };
-  return { expected: { ...expected }, actual: { hosts, rejected, ...entries } };
+  const { entries } = await source.sink.read(new AbortController().signal);
+  return {
+    expected: { ...expected },
+    actual: {
+      hosts,
+      rejected,
+      ...(expected.entries && { entries: entries.flatMap(placesOf).sort() }),
+      ...(expected.entryPorts && { entryPorts: Object.fromEntries(entries.flatMap(portsOf)) }),
+    },
+  };
 }
 
 function viewHost(record: HostRecord, stated: ExpectedHost | undefined, startMs: number): object {
@@ -40,6 +49,11 @@ function viewHost(record: HostRecord, stated: ExpectedHost | undefined, startMs:
     cnames: [...record.cnames],
     ttl: [record.ttlSeconds.min, record.ttlSeconds.max],
     seen: [record.firstSeenMs - startMs, record.lastSeenMs - startMs],
+    lookups: record.lookups,
+    flags: record.flags.filter(({ untilMs }) => untilMs === undefined).map(({ name }) => name),
+    ports: record.ports.map(({ number, protocol, reason }) => `${number}/${protocol}: ${reason}`),
+    decisions: record.decisions.map(({ kind, by, why }) => `${kind} by ${by}: ${why}`),
+    children: record.children.length,
     history: record.transitions.map(({ state, reason }) => `${state}: ${reason}`),
   };
   const shown = new Set(['state', 'workloads', ...Object.keys(stated ?? {})]);
@@ -62,7 +76,12 @@ function viewReference({ namespace, kind, name }: WorkloadReference): string {
   return `${namespace}/${kind}/${name}`;
 }
 
-async function readEntries(sink: ServiceEntrySink): Promise<readonly string[]> {
-  const { entries } = await sink.read(new AbortController().signal);
-  return entries.flatMap(({ metadata, spec }) => spec.hosts.map((host) => `${metadata.namespace}/${host}`)).sort();
+function placesOf({ metadata, spec }: ServiceEntry): readonly string[] {
+  return spec.hosts.map((host) => `${metadata.namespace}/${host}`);
+}
+
+function portsOf(entry: ServiceEntry): readonly (readonly [place: string, ports: readonly string[]])[] {
+  const ports = (entry.spec.ports ?? []).toSorted((a, b) => a.number - b.number);
+  const texts = ports.map(({ number, protocol }) => `${number}/${protocol ?? ''}`);
+  return placesOf(entry).map((place) => [place, texts]);
 }
