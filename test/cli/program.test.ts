@@ -10,7 +10,7 @@ const directory = createTemporaryDirectory();
 describe('istio-discovery', () => {
   it('prints its version, and help for everything', async () => {
     expect((await runProgram('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
-    for (const command of ['run', 'collect', 'reconcile', 'hosts', 'lint']) {
+    for (const command of ['run', 'collect', 'reconcile', 'plan', 'apply', 'diff', 'hosts', 'lint']) {
       expect((await runProgram(command, '--help')).stdout).toContain(`Usage: istio-discovery ${command}`);
     }
   });

@@ -1,5 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
 import { buildServiceEntry } from '../../src/istio/build-service-entry.js';
 import { formatServiceEntry } from '../../src/istio/format-yaml.js';
 import type { ServiceEntry } from '../../src/istio/service-entry.js';
@@ -7,6 +8,8 @@ import { planServiceEntries } from '../../src/plan/plan-service-entries.js';
 import { DirectorySink } from '../../src/reconciler/directory-sink.js';
 import type { SinkResult } from '../../src/reconciler/sink.js';
 import { hostname } from '../istio/hostname.js';
+import { runCommand } from '../support/command.js';
+import { partPath } from '../support/parts.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 
 const policy = { owner: 'main', maxChanges: 1000, maxDeletions: 1000, maxDeletionShare: 1 };
@@ -91,4 +94,46 @@ describe('DirectorySink', () => {
     mkdirSync(join(directory, 'a.yaml'), { recursive: true });
     await expect(sink.read()).rejects.toMatchObject({ code: 'EISDIR' });
   });
+});
+
+describe('DirectorySink with a kustomization', () => {
+  const KUSTOMIZATION = 'kustomization.yaml';
+
+  beforeEach(() => {
+    sink = new DirectorySink(directory, { isKustomization: true });
+  });
+
+  /** The hosts of what kustomize makes of the directory. */
+  async function built(): Promise<readonly string[]> {
+    const { stdout } = await runCommand(await partPath('kubectl'), ['kustomize', directory]);
+    return parseAllDocuments(stdout).flatMap((document) => (document.toJS() as ServiceEntry).spec.hosts);
+  }
+
+  it('is what kustomize builds the entries from, and follows them', async () => {
+    await reconcile([wanted('a.example.com'), wanted('b.example.com')]);
+    expect(await built()).toEqual(['a.example.com', 'b.example.com']);
+    await reconcile([wanted('a.example.com')], ['b.example.com']);
+    expect(await built()).toEqual(['a.example.com']);
+  });
+
+  it('lists no file of others, and is not written again when nothing has changed', async () => {
+    await reconcile([wanted('a.example.com')]);
+    writeFileSync(join(directory, 'mine.yaml'), 'kind: ConfigMap\n');
+    const before = statSync(join(directory, KUSTOMIZATION));
+    await reconcile([wanted('a.example.com')]);
+    expect(read(KUSTOMIZATION)).toContain(`resources:\n  - ${A_FILE}\n`);
+    expect(read(KUSTOMIZATION)).not.toContain('mine.yaml');
+    expect(statSync(join(directory, KUSTOMIZATION)).ino).toBe(before.ino);
+  });
+
+  it.each([KUSTOMIZATION, 'kustomization.yml', 'Kustomization'])(
+    'touches nothing beside a %s of others',
+    async (name) => {
+      mkdirSync(directory);
+      writeFileSync(join(directory, name), 'resources: []\n');
+      await expect(reconcile([wanted('a.example.com')])).rejects.toMatchObject({ code: 'RECONCILER_ERR_FOREIGN_FILE' });
+      expect(readdirSync(directory)).toEqual([name]);
+      expect(read(name)).toBe('resources: []\n');
+    },
+  );
 });
