@@ -347,6 +347,27 @@ const istio = z.strictObject({
         allowed: 'NUMBER/PROTOCOL with TLS, HTTPS, HTTP, HTTP2 or GRPC',
       }),
     ),
+  rootNamespace: z
+    .string()
+    .regex(NAMESPACE)
+    .default('istio-system')
+    .meta(
+      meta({
+        description: 'rootNamespace of the mesh: Sidecars and DestinationRules there stand for all namespaces',
+        argument: 'NAMESPACE',
+      }),
+    ),
+  meshExportTo: z
+    .array(z.string().regex(/^(?:\.|\*|~|[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)$/))
+    .min(1)
+    .default(['*'])
+    .meta(
+      meta({
+        description: "defaultServiceExportTo of the mesh: what others' ServiceEntries without exportTo mean",
+        argument: 'NAMESPACE',
+        allowed: '., *, ~ or namespaces',
+      }),
+    ),
 });
 
 const reconcile = z.strictObject({

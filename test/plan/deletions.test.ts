@@ -115,6 +115,19 @@ describe('a deletion', () => {
     expect(plan({ ...input, policy: { ...limited, deletionsConfirmed: true } }).delete).toHaveLength(1);
   });
 
+  it('needs no person up to the limit, or up to the share', () => {
+    const input = { current: [a, b], unwanted: ['a.example.com', 'b.example.com'] };
+    expect(plan({ ...input, policy: { ...policy, maxDeletions: 2, maxDeletionShare: 0 } }).delete).toHaveLength(2);
+    expect(plan({ ...input, policy: { ...policy, maxDeletions: 1, maxDeletionShare: 1 } }).delete).toHaveLength(1);
+  });
+
+  it('needs a decision against each host of an entry', () => {
+    const both = { ...a, spec: { ...a.spec, hosts: ['a.example.com', 'b.example.com'] } };
+    expect(summary({ current: [both], unwanted: ['a.example.com'] })).toEqual([
+      'keep shop/learned-a.example.com no-decision',
+    ]);
+  });
+
   it('is not of an entry that lost our mark, or whose managed fields were cleared', () => {
     const unmarked = withMetadata(a, { labels: {} });
     const cleared = withMetadata(a, { uid: '1' });

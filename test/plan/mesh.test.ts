@@ -246,5 +246,11 @@ describe('a plan beside foreign entries with other ports', () => {
       'create shop/learned-a.example.com wanted',
       'skip web/learned-a.example.com protocol-conflict',
     ]);
+    const some = wanted('a.example.com', 'ops', ['api', 'web'], [{ number: 8443, protocol: 'TLS' }]);
+    const others = wanted('a.example.com', 'shop', ['web', 'x'], [{ number: 8443, protocol: 'GRPC' }]);
+    expect(summary({ desired: [some, others] })).toEqual([
+      'create ops/learned-a.example.com wanted',
+      'skip shop/learned-a.example.com protocol-conflict',
+    ]);
   });
 });
