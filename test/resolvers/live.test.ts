@@ -7,12 +7,13 @@ import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { findPrograms } from './programs.js';
 import { LAST_NAMESPACE, startResolverCluster, type DnsSetting, type Recording } from './record.js';
-import { compare, DATA, formatVerdict, hostsIn } from './replay.js';
+import { compare, DATA, formatVerdict, hostsIn, learntBy } from './replay.js';
 
 const directory = createTemporaryDirectory();
 const TAP = `unix://${directory.file('dnstap.sock')}`;
 const STORE = `embedded://${directory.file('store')}`;
 const OUTPUT = directory.file('output');
+
 /** Settings of CoreDNS that matter for what it tells, and for some the only programs to try. */
 const SETTINGS: readonly (DnsSetting & { readonly of?: readonly string[] })[] = [
   { suffix: '', lastHost: 'mail.example.com' },
@@ -60,14 +61,12 @@ afterAll(() => console.info(report.join('\n')));
 it('what all of them looked up at the same time, all of it and nothing else', async () => {
   const found = await hostsIn(STORE);
   const verdicts = recordings.map(({ name, truth }) => {
-    const ofProgram = found.filter((line) => truth.pods.some(({ workload }) => line.split(' ')[1] === workload));
-    const verdict = compare(ofProgram, truth);
+    const verdict = compare(learntBy(truth, found), truth);
     report.push(formatVerdict(name, verdict, truth));
     return { name, missed: verdict.missed, invented: verdict.invented };
   });
   expect(verdicts).toEqual(recordings.map(({ name }) => ({ name, missed: [], invented: [] })));
-  const workloads = recordings.flatMap(({ truth }) => truth.pods.map(({ workload }) => workload));
-  const others = found.filter((line) => !workloads.includes(line.split(' ')[1] ?? ''));
+  const others = found.filter((line) => recordings.every(({ truth }) => learntBy(truth, [line]).length === 0));
   expect(others).toEqual(SETTINGS.map(({ suffix, lastHost }) => `last Pod/last${suffix} ${lastHost}`).toSorted());
   for (const { name, truth } of recordings)
     expect(truth.learnt).toContain(`shop Deployment/web-${name} www.example.com`);

@@ -37,14 +37,29 @@ interface Host {
   readonly workloads: readonly { readonly namespace: string; readonly kind: string; readonly name: string }[];
 }
 
-/** Replays a capture (it may be gzipped) through the program. @returns `NAMESPACE KIND/NAME HOST` of all that it learnt */
-export async function replayCapture(capture: string, objects?: string): Promise<readonly string[]> {
+/** What a replay has taught. */
+export interface Replayed {
+  /** `NAMESPACE KIND/NAME HOST`, sorted. */
+  readonly learnt: readonly string[];
+  /** What the program printed. */
+  readonly printed: string;
+}
+
+/** Replays captures (they may be gzipped) through the program, all into one store. */
+export async function replayCaptures(captures: readonly string[], objects?: string): Promise<Replayed> {
   const directory = createTemporaryDirectory();
   const store = `embedded://${directory.file('store')}`;
   const where = ['--store', store, '--output', directory.file('output')];
   const known = objects === undefined ? [] : ['--objects', objects];
-  await runProgram('run', '--once', '--read', capture, ...known, ...where);
-  return hostsIn(store);
+  const read = captures.flatMap((capture) => ['--read', capture]);
+  const { stdout: printed } = await runProgram('run', '--once', ...read, ...known, ...where);
+  return { learnt: await hostsIn(store), printed };
+}
+
+/** The part of what was learnt that the pods of a recording taught. */
+export function learntBy({ pods }: GroundTruth, lines: readonly string[]): readonly string[] {
+  const workloads = new Set(pods.map(({ namespace, workload }) => `${namespace} ${workload} `));
+  return lines.filter((line) => [...workloads].some((workload) => line.startsWith(workload)));
 }
 
 /** `NAMESPACE KIND/NAME HOST` of all that is in a store. */
