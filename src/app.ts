@@ -261,9 +261,22 @@ async function examineStore(configuration: Configuration): Promise<StoreReport |
   if (url === undefined || url.startsWith('embedded://')) return undefined;
   const { inspectRedis } = await import('./host/inspect-redis.js');
   try {
-    return { kind: 'redis', reachable: true, ...(await inspectRedis(redisOptions(configuration, url))) };
+    const inspection = await inspectRedis(redisOptions(configuration, url));
+    return { kind: 'redis', reachable: true, ...inspection, collectors: await readCollectors(configuration) };
   } catch (err) {
     return { kind: 'redis', reachable: false, reason: err instanceof Error ? err.message : String(err) };
+  }
+}
+
+async function readCollectors(configuration: Configuration): Promise<NonNullable<StoreReport['collectors']>> {
+  const store = await openStore(configuration);
+  try {
+    const sources = (await store.sources()).filter(({ kind, untilMs }) => kind === 'dnstap' && untilMs > 0);
+    return sources.map(({ name, connections, batches, untilMs }) => {
+      return { name, connections, batches, secondsSinceReport: Math.round((Date.now() - untilMs) / 1000) };
+    });
+  } finally {
+    await store.close();
   }
 }
 

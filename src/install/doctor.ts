@@ -33,9 +33,12 @@ export interface DoctorInput {
 
 /** What this cluster is and what will be done. The shape of `doctor -o json`: others script against it. */
 export interface DoctorReport {
-  /** `ready`: can be installed. `by-hand`: first the commands. `impossible`: nothing would be learnt, or it is refused.
-   * `installed`: queries arrive. `broken`: it is installed, and they do not. */
-  readonly verdict: 'broken' | 'by-hand' | 'impossible' | 'installed' | 'ready';
+  /**
+   * `ready`: can be installed. `by-hand`: so it can, and then come the commands. `impossible`: nothing would be learnt, or
+   * it is refused. `installed`: queries arrive. `unverified`: it is installed, and nothing has come yet, or could be read.
+   * `broken`: it is installed, and does not work.
+   */
+  readonly verdict: 'broken' | 'by-hand' | 'impossible' | 'installed' | 'ready' | 'unverified';
   readonly dns: {
     readonly kind: ClusterDns['kind'];
     readonly platform: Platform;
@@ -74,7 +77,7 @@ export function diagnose(found: DoctorInput): DoctorReport {
   // What has been done by hand need not be done again.
   const steps = isInstalled(input) && !isTapAbsent(check) ? undefined : vendorSteps(dns, endpoint);
   const findings = findingsOf(input, check, steps);
-  const verdict = verdictOf(findings, { hasSteps: steps !== undefined, isInstalled: isInstalled(input) });
+  const verdict = verdictOf(findings, { hasSteps: steps !== undefined, arrival: input.arrival });
   return {
     verdict,
     dns: describeDns(found.dns),
@@ -141,12 +144,15 @@ const SEVERITIES = ['problem', 'warning', 'note'];
 
 function verdictOf(
   findings: readonly DoctorFinding[],
-  { hasSteps, isInstalled }: { readonly hasSteps: boolean; readonly isInstalled: boolean },
+  { hasSteps, arrival }: { readonly hasSteps: boolean; readonly arrival: ArrivalCheck | undefined },
 ): DoctorReport['verdict'] {
   const hasProblem = findings.some(({ severity }) => severity === 'problem');
-  if (isInstalled) return hasProblem ? 'broken' : 'installed';
-  if (hasProblem) return 'impossible';
-  return hasSteps ? 'by-hand' : 'ready';
+  if (arrival === undefined || arrival.state === 'absent') {
+    if (hasProblem) return 'impossible';
+    return hasSteps ? 'by-hand' : 'ready';
+  }
+  if (hasProblem) return 'broken';
+  return arrival.state === 'arriving' ? 'installed' : 'unverified';
 }
 
 interface LiveCheck {

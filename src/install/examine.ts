@@ -11,7 +11,7 @@ import { readOfflineObjects } from './offline-objects.js';
 import { labelsOf } from './pod-template.js';
 import { type ReviewedRight, reviewRights, rightsToInstall } from './rights.js';
 import type { StoreReport } from './store-report.js';
-import { verifyArrival } from './verify-arrival.js';
+import { completeArrival, verifyArrival } from './verify-arrival.js';
 
 export interface ExamineOptions {
   /** A cluster, or a directory of its objects, where rights and collectors cannot be asked. */
@@ -44,15 +44,16 @@ export async function examine(options: ExamineOptions): Promise<DoctorReport> {
   const dns = await detectClusterDns(objects);
   const istio = await detectIstio(objects);
   const endpoint = options.endpoint ?? (await findEndpoint(objects, { namespace, dns }));
+  const store = options.store ?? (await detectStore(objects, namespace));
   return diagnose({
     dns,
     istio,
     mayHaveIstio: istio === undefined && notRead.size > 0,
-    store: options.store ?? (await detectStore(objects, namespace)),
+    store,
     namespace,
     endpoint: endpoint ?? EXAMPLE_ENDPOINT,
     isExampleEndpoint: endpoint === undefined,
-    ...('client' in from && (await askCluster(from.client, { dns, namespace, signal, notRead }))),
+    ...('client' in from && (await askCluster(from.client, { dns, namespace, store, signal, notRead }))),
     notRead: [...notRead].sort(),
   });
 }
@@ -60,16 +61,17 @@ export async function examine(options: ExamineOptions): Promise<DoctorReport> {
 interface Question {
   readonly dns: ClusterDns;
   readonly namespace: string;
+  readonly store: StoreReport | undefined;
   readonly signal: AbortSignal | undefined;
   readonly notRead: Set<string>;
 }
 
-async function askCluster(client: KubernetesClient, { dns, namespace, signal, notRead }: Question) {
+async function askCluster(client: KubernetesClient, { dns, namespace, store, signal, notRead }: Question) {
   const changesCorefile = dns.route === 'configmap';
   const wanted = rightsToInstall({ dnsNamespace: dns.namespace, namespace, changesCorefile });
   const rights: readonly ReviewedRight[] = await reviewRights(client, wanted, signal);
   try {
-    return { rights, arrival: await verifyArrival(client, dns.namespace, signal) };
+    return { rights, arrival: completeArrival(await verifyArrival(client, dns.namespace, signal), store?.collectors) };
   } catch (err) {
     if (!isForbidden(err)) throw err;
     notRead.add('Pod');

@@ -10,6 +10,7 @@ const VERDICTS: Readonly<Record<DoctorReport['verdict'], string>> = {
   impossible: 'nothing would be learnt: see the problems',
   installed: 'installed, and it works',
   ready: 'can be installed',
+  unverified: 'installed; whether it works is not to be seen yet',
 };
 
 const ROUTES: Readonly<Record<NonNullable<DoctorReport['corefile']>['route'], string>> = {

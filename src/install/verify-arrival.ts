@@ -2,13 +2,14 @@ import type { KubernetesClient } from '../kubernetes/client.js';
 import { KubernetesError } from '../kubernetes/kubernetes-error.js';
 import { type KubernetesObject, resourcePath } from '../kubernetes/kubernetes-object.js';
 import { listResource } from '../kubernetes/list.js';
+import type { StoredCollector } from './store-report.js';
 
 /** A collector, as its metrics say. */
 export interface CollectorStatus {
   /** Namespace and name of its pod. */
   readonly pod: string;
   readonly connections: number;
-  /** CLIENT_RESPONSE messages since it started. */
+  /** CLIENT_RESPONSE messages since it started; batches, where only the store could be asked. */
   readonly responses: number;
 }
 
@@ -68,6 +69,7 @@ export async function verifyArrival(
 interface Container {
   readonly name?: string;
   readonly ports?: readonly { readonly name?: string; readonly containerPort?: number }[];
+  readonly livenessProbe?: { readonly httpGet?: { readonly port?: number | string } };
 }
 
 interface PodFields {
@@ -80,10 +82,24 @@ function containersOf(pod: KubernetesObject): readonly Container[] {
   return [...containers, ...initContainers];
 }
 
+/** Where its liveness is asked: a sidecar declares no ports. */
 function httpPort(pod: KubernetesObject): number {
   const containers = containersOf(pod);
   const ours = containers.find(({ name }) => name === SIDECAR) ?? containers[0];
-  return ours?.ports?.find(({ name }) => name === 'http')?.containerPort ?? DEFAULT_HTTP_PORT;
+  const port = ours?.livenessProbe?.httpGet?.port ?? 'http';
+  if (typeof port === 'number') return port;
+  return ours?.ports?.find(({ name }) => name === port)?.containerPort ?? DEFAULT_HTTP_PORT;
+}
+
+/** A collector that has not reported for longer has ended; they report every ten seconds. */
+const MAX_SILENT_SECONDS = 120;
+
+/** What the store knows, where the metrics could not be read. */
+export function completeArrival(arrival: ArrivalCheck, stored: readonly StoredCollector[] = []): ArrivalCheck {
+  if (arrival.state !== 'absent' && arrival.state !== 'unreadable') return arrival;
+  const alive = stored.filter(({ secondsSinceReport }) => secondsSinceReport <= MAX_SILENT_SECONDS);
+  const collectors = alive.map(({ name, connections, batches }) => ({ pod: name, connections, responses: batches }));
+  return collectors.length === 0 ? arrival : { ...arrival, state: stateOf(collectors.length, collectors), collectors };
 }
 
 function stateOf(pods: number, collectors: readonly CollectorStatus[]): ArrivalCheck['state'] {

@@ -74,9 +74,12 @@ describe('the doctor in a real API server', () => {
       await server.kubectl(['-n', 'kube-system', 'delete', 'configmap', 'coredns-custom', '--ignore-not-found']);
     }
   });
+});
+
+describe('the doctor on a cluster of kubeadm', () => {
+  beforeAll(async () => applyPlatform(server, 'kubeadm'));
 
   it('says which rights are missing, and what it could not read', async () => {
-    await applyPlatform(server, 'kubeadm');
     const kubeconfig = await createReader();
     const reader = KubernetesClient.load({ kubeconfig });
     try {
@@ -109,6 +112,15 @@ describe('the doctor in a real API server', () => {
 
     expect(await diagnose()).toMatchObject({ verdict: 'broken', arrival: { state: 'unreadable' } });
 
+    // Where the API server cannot reach them, the store may know better.
+    const collectors = [{ name: 'collector', connections: 1, batches: 3, secondsSinceReport: 7 }];
+    const known = { kind: 'redis', reachable: true, persistence: 'append-only file' } as const;
+    const stored = await examine({ from: { client }, namespace: NAMESPACE, endpoint, store: { ...known, collectors } });
+    expect(stored.arrival).toMatchObject({ state: 'arriving', collectors: [{ pod: 'collector', connections: 1 }] });
+    const ended = { ...known, collectors: collectors.map((each) => ({ ...each, secondsSinceReport: 600 })) };
+    const gone = await examine({ from: { client }, namespace: NAMESPACE, endpoint, store: ended });
+    expect(gone.arrival).toMatchObject({ state: 'unreadable', collectors: [] });
+
     await startCollector({ endpoint, httpAddress: `${address}:${httpPort}` });
     const alone = await diagnose();
     expect(alone).toMatchObject({ verdict: 'broken', arrival: { state: 'alone' } });
@@ -123,12 +135,21 @@ describe('the doctor in a real API server', () => {
       ready: async () => acceptsTcp('127.0.0.1', dnsPort),
     });
     await waitUntil(async () => (await diagnose()).arrival?.state === 'silent', { what: 'a connection' });
+    expect(await diagnose()).toMatchObject({ verdict: 'unverified' });
     await askByUdp(dnsPort, 'www.example.com');
     await waitUntil(async () => (await diagnose()).arrival?.state === 'arriving', { what: 'a query' });
     expect(await diagnose()).toMatchObject({
       verdict: 'installed',
       plan: [],
       arrival: { collectors: [{ pod: 'istio-discovery/collector', connections: 1, responses: 1 }] },
+    });
+
+    await server.kubectl(['-n', NAMESPACE, 'delete', 'pod', 'collector', '--grace-period=0', '--force']);
+    expect(await diagnose()).toMatchObject({ arrival: { state: 'absent' } });
+    await createSidecarPod(address, httpPort);
+    expect((await diagnose()).arrival).toMatchObject({
+      state: 'arriving',
+      collectors: [{ pod: 'kube-system/coredns-0', connections: 1, responses: 1 }],
     });
   });
 });
@@ -195,23 +216,34 @@ async function addressOfThisMachine(): Promise<string> {
 
 async function createCollectorPod(address: string, httpPort: number): Promise<void> {
   await server.kubectl(['create', 'namespace', NAMESPACE]);
-  const pod = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: {
-      name: 'collector',
-      namespace: NAMESPACE,
-      labels: { 'app.kubernetes.io/name': 'istio-discovery', 'app.kubernetes.io/component': 'collector' },
-    },
-    spec: {
-      containers: [{ name: 'collector', image: 'test', ports: [{ name: 'http', containerPort: httpPort }] }],
-      nodeName: 'node',
-    },
-  };
+  const labels = { 'app.kubernetes.io/name': 'istio-discovery', 'app.kubernetes.io/component': 'collector' };
+  const ports = [{ name: 'http', containerPort: httpPort }];
+  const probe = { httpGet: { path: '/livez', port: 'http' } };
+  const containers = [{ name: 'collector', image: 'test', ports, livenessProbe: probe }];
+  await createPod({ metadata: { name: 'collector', namespace: NAMESPACE, labels }, spec: { containers } }, address);
+}
+
+/** A CoreDNS with our native sidecar. */
+async function createSidecarPod(address: string, httpPort: number): Promise<void> {
+  const livenessProbe = { httpGet: { path: '/livez', port: httpPort } };
+  const sidecar = { name: 'istio-discovery', image: 'test', restartPolicy: 'Always', livenessProbe };
+  const spec = { containers: [{ name: 'coredns', image: 'test' }], initContainers: [sidecar] };
+  const metadata = { name: 'coredns-0', namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
+  await createPod({ metadata, spec }, address);
+}
+
+interface TestPod {
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly labels: object };
+  readonly spec: object;
+}
+
+/** No kubelet is there to report its address. */
+async function createPod({ metadata, spec }: TestPod, address: string): Promise<void> {
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec: { ...spec, nodeName: 'node' } };
   await server.kubectl(['apply', '-f', '-'], JSON.stringify(pod));
   const status = { phase: 'Running', podIP: address, podIPs: [{ ip: address }] };
   const patch = ['--subresource=status', '--type=merge', '-p', JSON.stringify({ status })];
-  await server.kubectl(['-n', NAMESPACE, 'patch', 'pod', 'collector', ...patch]);
+  await server.kubectl(['-n', metadata.namespace, 'patch', 'pod', metadata.name, ...patch]);
 }
 
 async function startCollector({ endpoint, httpAddress }: { endpoint: string; httpAddress: string }): Promise<Part> {
