@@ -17,6 +17,7 @@ import type { DoctorReport } from './install/doctor.js';
 import type { StoreReport } from './install/store-report.js';
 import { FloodGuard } from './intake/flood-guard.js';
 import { createFrameIntake } from './intake/frame-intake.js';
+import { PeerCount } from './intake/peer-count.js';
 import { Recorder } from './intake/recorder.js';
 import { SourceWatch } from './intake/source-watch.js';
 import { replay } from './intake/replay/replay.js';
@@ -312,17 +313,21 @@ async function startCollector(
   telemetry: Telemetry,
 ): Promise<RunningCollector> {
   const { dnstap } = configuration;
+  const log = telemetry.log.child({ component: 'collector' });
+  const source = randomUUID();
+  const isShared = !storeUrl(configuration).startsWith(EMBEDDED);
+  const peers = new PeerCount({ store, source, isShared, fromMs: Date.now(), log });
   const table = createObservationTable({
     ...observationOptions(configuration, ownSearchList()),
     seed: randomInt(2 ** 31),
     origin: 'dnstap',
     now: Date.now,
+    peers: () => peers.count,
+    onClusterDomains: (domains) => log.info({ domains }, 'cluster domain found'),
   });
-  const log = telemetry.log.child({ component: 'collector' });
-  const source = randomUUID();
   const watch = new SourceWatch({ store, source, name: hostname(), fromMs: Date.now(), log });
   const guard = new FloodGuard(configuration.observation);
-  const recorder = new Recorder({ table, store, source, now: Date.now, log, guard, watch });
+  const recorder = new Recorder({ table, store, source, now: Date.now, log, guard, watch, peers });
   const collector = new Collector({
     endpoints: dnstap.endpoints,
     intake: createFrameIntake(table),

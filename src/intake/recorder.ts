@@ -5,6 +5,7 @@ import type { Observation } from '../observation/observation.js';
 import type { ObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { FloodGuard } from './flood-guard.js';
+import type { PeerCount } from './peer-count.js';
 import type { SourceWatch } from './source-watch.js';
 
 export interface RecorderOptions {
@@ -19,6 +20,8 @@ export interface RecorderOptions {
   readonly guard?: FloodGuard;
   /** Is told how far the recording has come. */
   readonly watch?: Pick<SourceWatch, 'report'>;
+  /** Looks from time to time who else records. */
+  readonly peers?: Pick<PeerCount, 'refresh'>;
 }
 
 export interface RecorderStatistics {
@@ -127,6 +130,7 @@ export class Recorder {
     this.#wasAway = false;
     await this.#options.watch?.report(progress);
     await this.#heedPeople();
+    await this.#options.peers?.refresh(this.#takenAtMs);
   }
 
   /** Looks from time to time whether a person has let in what the guard keeps out. */

@@ -23,6 +23,8 @@ export interface ObservationTableOptions extends AnswerSettings {
   readonly searchDomains: readonly string[];
   /** Other collectors of this cluster at work now, which may see other steps of a client's search walks; none by default. */
   readonly peers?: () => number;
+  /** Is told when the traffic shows another domain of the cluster. */
+  readonly onClusterDomains?: (domains: readonly string[]) => void;
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
   readonly maxPairs: number;
   /** Secret number, so that nobody can choose names that collide. */
@@ -324,7 +326,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     rejectName(REJECTIONS_BY_INDEX[-1 - verdict] as Rejection, known);
     if (!isOtherCluster) return;
     isOtherCluster = false;
+    startOver();
+  }
+
+  /** Names that were external before may be the cluster's now. */
+  function startOver(): void {
     forget();
+    options.onClusterDomains?.(cluster.domains);
   }
 
   /** Of a name that may be a search expansion: whether it is a host. If not, or not yet, the answer is taken care of. */
@@ -374,7 +382,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const isExpansion = isStep && known.expansions.length > 0 && walks.isExpansion(client, known, atMs());
     if (isStep) walks.note(client, known, atMs());
     rejectName(isExpansion ? 'search-expansion' : failureOf(known, rcode), known);
-    if (isStep && !cluster.isProven && cluster.learnFromWalk(known.text, client)) forget();
+    if (isStep && !cluster.isProven && cluster.learnFromWalk(known.text, client)) startOver();
   }
 
   /** NOERROR without an address: the other family may have one, and then nothing was missing. */
