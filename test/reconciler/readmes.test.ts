@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { BLIND_REASONS } from '../../src/host/blind-window.js';
+import { RULE_ACTIONS } from '../../src/host/host-rule.js';
+import { HOST_STORE_ERROR_CODES } from '../../src/host/host-store-error.js';
+import { TRANSITION_REASONS } from '../../src/host/lifecycle.js';
 import { ISTIO_ERROR_CODES } from '../../src/istio/istio-error.js';
 import { KUBERNETES_ERROR_CODES } from '../../src/kubernetes/kubernetes-error.js';
 import {
@@ -31,6 +35,13 @@ describe('the README of a folder', () => {
     const path = fileURLToPath(new URL('../../src/observation/README.md', import.meta.url));
     const rows = [...readFileSync(path, 'utf8').matchAll(/^\| `([a-z-]+)`/gm)].map(([, reason]) => reason);
     expect(rows).toEqual(Object.keys(REJECTIONS));
+  });
+
+  it('names every error, every reason of a step and of blindness, and every rule about hosts, and no others', () => {
+    const path = fileURLToPath(new URL('../../src/host/README.md', import.meta.url));
+    const rows = [...readFileSync(path, 'utf8').matchAll(/^\| `([A-Za-z_-]+)/gm)].map(([, word]) => word);
+    const lists = [Object.keys(TRANSITION_REASONS), Object.keys(BLIND_REASONS), RULE_ACTIONS, HOST_STORE_ERROR_CODES];
+    expect(rows).toEqual(lists.flat());
   });
 
   it('names every reason of a plan', () => {
