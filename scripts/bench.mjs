@@ -6,7 +6,13 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const LIBRARY = '../src/dnstap-ts/bench';
-const BENCHES = ['./bench/pipeline.mjs', `${LIBRARY}/receive.mjs`, `${LIBRARY}/codec.mjs`, `${LIBRARY}/paced.mjs`];
+const BENCHES = [
+  './bench/pipeline.mjs',
+  './bench/stores.mjs',
+  `${LIBRARY}/receive.mjs`,
+  `${LIBRARY}/codec.mjs`,
+  `${LIBRARY}/paced.mjs`,
+];
 
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 const partPath = (name) => execFileSync(join(ROOT, 'scripts', 'parts'), [name], { encoding: 'utf8' }).trim();
