@@ -1,4 +1,5 @@
 import type { ServiceEntry } from '../istio/service-entry.js';
+import { append } from './order.js';
 import { normalizeHost } from './visibility.js';
 
 /** Entries by the hosts that they declare, so that each look-up costs as many steps as a host has characters. */
@@ -10,9 +11,7 @@ export class EntryIndex {
   add(entry: ServiceEntry): void {
     for (const host of entry.spec.hosts.map(normalizeHost)) {
       const [map, key] = host.startsWith('*') ? [this.#wildcards, host.slice(1)] : [this.#exact, host];
-      const entries = map.get(key);
-      if (entries === undefined) map.set(key, [entry]);
-      else entries.push(entry);
+      append(map, key, entry);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { MeshObjects, ServiceFacts, SidecarFacts } from '../istio/mesh-objects.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
+import { append } from './order.js';
 import { covers, type Exported, normalizeHost, type Visibility } from './visibility.js';
 
 /** An object that says something about a host. */
@@ -19,8 +20,8 @@ export class References {
   readonly unknownKinds: readonly string[];
   readonly #visibility: Visibility;
   readonly #rootNamespace: string;
-  /** Names of Kubernetes Services, short and long, by the Service. */
-  readonly #serviceNames = new Map<string, string>();
+  /** `name.namespace` of each Kubernetes Service. */
+  readonly #services = new Set<string>();
   readonly #clusterDomain: string;
   /** What needs the host to be declared. */
   readonly #needs = new MentionIndex();
@@ -56,10 +57,8 @@ export class References {
   }
 
   #addService({ namespace, name, externalName }: ServiceFacts): void {
+    this.#services.add(`${name}.${namespace}`);
     const label = `Service ${namespace}/${name}`;
-    for (const suffix of ['', '.svc', `.svc.${this.#clusterDomain}`]) {
-      this.#serviceNames.set(`${name}.${namespace}${suffix}`, label);
-    }
     if (externalName !== undefined) this.#needs.add({ label, namespace, host: externalName });
   }
 
@@ -69,11 +68,12 @@ export class References {
     for (const host of named) this.#needs.add({ label: `Sidecar ${namespace}/${name}`, namespace, host });
   }
 
-  /** The Service that has the name, or what makes it a name of the cluster. */
+  /** The Service that the host is a name of, or what makes it a name of the cluster. */
   serviceNamed(host: string): string | undefined {
     const name = normalizeHost(host);
     if (name.endsWith(`.${this.#clusterDomain}`)) return this.#clusterDomain;
-    return this.#serviceNames.get(name);
+    const service = name.replace(/\.svc$/, '');
+    return this.#services.has(service) ? `Service ${service.split('.').toReversed().join('/')}` : undefined;
   }
 
   /** Objects that name a host of the entry, or a host below its wildcard, and can see the entry; sorted. */
@@ -122,7 +122,7 @@ class MentionIndex {
   add(mention: Mention): void {
     const host = normalizeHost(mention.host);
     if (host.startsWith('*')) this.#wildcards.push(mention);
-    else this.#byHost.set(host, [...(this.#byHost.get(host) ?? []), mention]);
+    else append(this.#byHost, host, mention);
   }
 
   /** Of this host, or of a wildcard that covers it. */

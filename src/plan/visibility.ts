@@ -1,5 +1,6 @@
 import type { MeshObjects, SidecarFacts } from '../istio/mesh-objects.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
+import { append } from './order.js';
 
 /** Namespaces to which something is exported. */
 export type Audience = ReadonlySet<string> | 'everybody';
@@ -37,7 +38,7 @@ export class Visibility {
     for (const sidecar of sidecars) {
       const { namespace } = sidecar;
       if (sidecar.isDefault) this.#defaults.set(namespace, sidecar);
-      else this.#selecting.set(namespace, [...(this.#selecting.get(namespace) ?? []), sidecar]);
+      else append(this.#selecting, namespace, sidecar);
     }
   }
 

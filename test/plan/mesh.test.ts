@@ -27,6 +27,11 @@ describe('a plan among Kubernetes Services', () => {
     },
   );
 
+  it('says which Service has the name', () => {
+    const mesh = { ...everything, services: [{ namespace: 'shop', name: 'redis' }] };
+    expect(plan({ desired: [wanted('redis.shop.svc')], mesh }).skipped[0]?.because).toEqual(['Service shop/redis']);
+  });
+
   it('knows the domain of the cluster', () => {
     const other = { ...policy, clusterDomain: 'corp.example.com' };
     expect(inMesh({}, { desired: [wanted('a.corp.example.com')], policy: other })).toEqual([
@@ -77,6 +82,33 @@ describe('a plan among VirtualServices and DestinationRules', () => {
     ['a DestinationRule for the parent', { destinationRules: [{ ...shop, host: 'example.com' }] }],
   ])('writes an entry beside %s', (_what, mesh) => {
     expect(inMesh(mesh)).toEqual(CREATED);
+  });
+
+  it.each<[string, readonly string[], MeshObjects, boolean]>([
+    ['everybody', ['*'], { virtualServices: [{ ...virtualService, namespace: 'ops', exportTo: ['.'] }] }, true],
+    ['everybody', ['*'], { virtualServices: [{ ...virtualService, namespace: 'ops', exportTo: ['~'] }] }, false],
+    ['everybody', ['*'], { destinationRules: [{ ...destinationRule, namespace: 'ops' }] }, true],
+    ['two namespaces', ['api', 'web'], { virtualServices: [{ ...virtualService, exportTo: ['web'] }] }, true],
+    ['two namespaces', ['api', 'web'], { virtualServices: [{ ...virtualService, exportTo: ['x'] }] }, false],
+    ['two namespaces', ['api', 'web'], { destinationRules: [{ ...destinationRule, namespace: 'api' }] }, true],
+    ['two namespaces', ['api', 'web'], { destinationRules: [{ ...destinationRule, exportTo: ['.'] }] }, false],
+  ])('asks for %s (%j) what would take hold of it: %j', (_whom, exportTo, mesh, isGoverned) => {
+    const reason = isGoverned ? skipped('governed-by-others') : CREATED;
+    expect(inMesh(mesh, { desired: [wanted('a.example.com', 'shop', exportTo)] })).toEqual(reason);
+  });
+
+  it('takes for referring what is where the entry is, or where it is seen', () => {
+    const central = wanted('a.example.com', 'egress', ['shop']);
+    const deletions = (namespace: string): number =>
+      plan({
+        current: [central],
+        unwanted: ['a.example.com'],
+        mesh: { ...everything, destinationRules: [{ ...destinationRule, namespace }] },
+      }).delete.length;
+    expect(['egress', 'shop', 'web'].map(deletions)).toEqual([0, 0, 1]);
+    const open = wanted('a.example.com', 'egress', ['*']);
+    const mesh = { ...everything, destinationRules: [{ ...destinationRule, namespace: 'web' }] };
+    expect(plan({ current: [open], unwanted: ['a.example.com'], mesh }).delete).toEqual([]);
   });
 
   it('keeps an entry that came to be governed later', () => {
