@@ -19,9 +19,9 @@ const DEFAULT_PORT = 53;
 
 /**
  * A Corefile as the `servers` of the chart `coredns`; comments and layout are lost. Undefined where the values cannot say it:
- * imports, snippets, or keys of one block with different ports.
+ * imports, snippets, or several keys of a block with another port than 53 (the chart gives the port to the last one only).
  *
- * @see coredns/helm charts/coredns/templates/_helpers.tpl
+ * @see coredns/helm charts/coredns/templates/configmap.yaml
  */
 export function helmServers(corefile: string): readonly HelmServer[] | undefined {
   const bytes = Buffer.from(corefile);
@@ -35,7 +35,7 @@ function toServer({ keys, directives }: ServerBlock, bytes: Buffer): HelmServer 
   const parts = keys.map(({ text }) => KEY.exec(text) ?? []);
   const ports = new Set(parts.map(([, , , port]) => Number(port ?? DEFAULT_PORT)));
   const [port = DEFAULT_PORT] = ports;
-  if (ports.size !== 1) return undefined;
+  if (ports.size !== 1 || (keys.length > 1 && port !== DEFAULT_PORT)) return undefined;
   return {
     zones: parts.map(([, scheme, zone = '']) => ({ zone, ...(scheme !== undefined && { scheme }) })),
     port,

@@ -10,7 +10,7 @@ describe('a Corefile as values of the chart', () => {
     }
     log . "{remote} {name}"
 }
-dns://corp.example:5300 lab.example:5300 {
+dns://corp.example lab.example:53 {
     forward . 192.0.2.53 {
     }
 }
@@ -31,7 +31,7 @@ dns://corp.example:5300 lab.example:5300 {
       },
       {
         zones: [{ zone: 'corp.example', scheme: 'dns://' }, { zone: 'lab.example' }],
-        port: 5300,
+        port: 53,
         plugins: [{ name: 'forward', parameters: '. 192.0.2.53' }],
       },
     ]);
@@ -39,6 +39,7 @@ dns://corp.example:5300 lab.example:5300 {
 
   it.each([
     ['imports', '.:53 {\n import x\n}'],
+    ['two keys with another port than 53', 'a:54 b:54 {\n log\n}'],
     ['one block with two ports', 'a:53 b:54 {\n log\n}'],
     ['what cannot be read', '.:53 {'],
   ])('cannot say %s', (_, corefile) => {
