@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { askByUdp } from '../../../src/dnstap-ts/test/interop/dns-client.js';
-import { MessageType } from 'dnstap-ts';
+import { decodeDnstap, MessageType } from 'dnstap-ts';
+import { checkCorefile } from '../../../src/install/corefile/check-corefile.js';
 import { startTap } from '../../../src/dnstap-ts/test/interop/tap.js';
 import { insertTap } from '../../../src/install/corefile/insert-tap.js';
 import { startCoreDns, type CoreDnsOptions } from '../../support/coredns.js';
@@ -155,4 +156,31 @@ describe('a CoreDNS with an edited Corefile', () => {
     },
     180_000,
   );
+
+  it.each(PARTS)('%s adds what extra asks for', async (part) => {
+    const tap = await startTap();
+    const port = await freePort();
+    const corefile = `.:${port} {\n  metadata\n  forward . ${internet.address}\n}\n`;
+    const options = { endpoint: `unix://${tap.address}`, version: VERSIONS[part], extra: '"{type}" of {name}' };
+    const result = insertTap(corefile, options);
+    if ('refused' in result) throw new Error(result.refused);
+    await startCoreDns({ part, corefile: result.text, ready: () => acceptsTcp('127.0.0.1', port) });
+    await askByUdp(port, 'www.example.com');
+    const frame = await waitUntil(() => tap.frames[0], { what: 'a frame' });
+    expect(Buffer.from(decodeDnstap(frame).extra ?? []).toString()).toBe('"A" of www.example.com.');
+    expect(result.cautions).not.toContain('extra-needs-metadata');
+  });
+
+  it.each(PARTS)('%s passes over what checkCorefile calls misplaced, and starts', async (part) => {
+    const tap = await startTap();
+    const port = await freePort();
+    const endpoint = `unix://${tap.address}`;
+    const corefile = `.:${port} {\n  hosts {\n    dnstap ${endpoint} full\n    fallthrough\n  }\n  forward . ${internet.address}\n}\n`;
+    await startCoreDns({ part, corefile, ready: () => acceptsTcp('127.0.0.1', port) });
+    await askByUdp(port, 'www.example.com'); // CoreDNS connects before it serves
+    expect(tap.opened).toHaveLength(0);
+    expect(checkCorefile(corefile, { endpoint })).toMatchObject({
+      findings: expect.arrayContaining([expect.objectContaining({ code: 'tap-misplaced', line: 3 })]),
+    });
+  });
 });
