@@ -481,6 +481,19 @@ describe('Receiver over TLS', () => {
     expect(frames.map((frame) => frame.length / 2)).toEqual([100_000, CLIENT_RESPONSE.length]);
   });
 
+  it('drains: every frame that peers have written before close is delivered', async () => {
+    const { receiver, frames } = await listenTls();
+    const peers = [connect(receiver), connect(receiver), connect(receiver)];
+    for (const peer of peers) peer.send(READY + START);
+    for (const peer of peers) await peer.hears(ACCEPT);
+    const written = peers.map(
+      async ({ socket }) => new Promise((resolve) => void socket.write(bytes(FRAME.repeat(500)), resolve)),
+    );
+    await Promise.all(written);
+    await receiver.close();
+    expect(frames).toHaveLength(1500);
+  });
+
   it('asks for a certificate of its authority', async () => {
     const { receiver, frames } = await listenTls({ ca: authority.cert });
     await completesSession(connect(receiver, authority.issue('coredns')));
