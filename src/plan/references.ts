@@ -1,7 +1,7 @@
 import type { MeshObjects, ServiceFacts, SidecarFacts } from '../istio/mesh-objects.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
 import { append } from './order.js';
-import { covers, type Exported, normalizeHost, type Visibility } from './visibility.js';
+import { covers, type Exported, meet, normalizeHost, type Visibility } from './visibility.js';
 
 /** An object that says something about a host. */
 interface Mention extends Exported {
@@ -94,11 +94,7 @@ export class References {
    */
   governorsOf(entry: ServiceEntry): readonly string[] {
     const ours = this.#visibility.audienceOfEntry(entry);
-    const isMet = (mention: Mention): boolean => {
-      const theirs = this.#visibility.audienceOf(mention);
-      if (ours === 'everybody') return theirs === 'everybody' || theirs.size > 0;
-      return theirs === 'everybody' ? ours.size > 0 : [...ours].some((namespace) => theirs.has(namespace));
-    };
+    const isMet = (mention: Mention): boolean => meet(ours, this.#visibility.audienceOf(mention));
     // A rule counts in the client's namespace, in that of the entry, and in the root namespace.
     const isLookedUp = ({ namespace }: Mention): boolean =>
       ours === 'everybody' ||

@@ -55,7 +55,7 @@ export class Visibility {
   /** Whether some client that is to see one entry may see the other, too. */
   areSeenTogether(one: ServiceEntry, other: ServiceEntry): boolean {
     const [ours, theirs] = [this.audienceOfEntry(one), this.audienceOfEntry(other)];
-    if (ours === 'everybody') return theirs === 'everybody' || theirs.size > 0;
+    if (ours === 'everybody') return meet(ours, theirs);
     return [...ours].some((namespace) => isWithin(namespace, theirs) && this.mayImport(namespace, other));
   }
 
@@ -91,6 +91,12 @@ export class Visibility {
     const rest = this.#defaults.get(namespace) ?? this.#defaults.get(this.#rootNamespace) ?? 'none';
     return [rest, ...(this.#selecting.get(namespace) ?? [])];
   }
+}
+
+/** Whether somebody is in both. */
+export function meet(one: Audience, other: Audience): boolean {
+  if (one === 'everybody') return other === 'everybody' || other.size > 0;
+  return other === 'everybody' ? one.size > 0 : [...one].some((namespace) => other.has(namespace));
 }
 
 function isWithin(namespace: string, audience: Audience): boolean {
