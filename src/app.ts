@@ -317,16 +317,17 @@ async function startCollector(
   const source = randomUUID();
   const isShared = !storeUrl(configuration).startsWith(EMBEDDED);
   const peers = new PeerCount({ store, source, isShared, fromMs: Date.now(), log });
+  const guard = new FloodGuard(configuration.observation);
   const table = createObservationTable({
     ...observationOptions(configuration, ownSearchList()),
     seed: randomInt(2 ** 31),
+    onTextQuestion: (question) => guard.noteQuestion(question),
     origin: 'dnstap',
     now: Date.now,
     peers: () => peers.count,
     onClusterDomains: (domains) => log.info({ domains }, 'cluster domain found'),
   });
   const watch = new SourceWatch({ store, source, name: hostname(), fromMs: Date.now(), log });
-  const guard = new FloodGuard(configuration.observation);
   const recorder = new Recorder({ table, store, source, now: Date.now, log, guard, watch, peers });
   const collector = new Collector({
     endpoints: dnstap.endpoints,

@@ -4,6 +4,7 @@ export const RecordType = {
   NS: 2,
   CNAME: 5,
   SOA: 6,
+  NULL: 10,
   PTR: 12,
   MX: 15,
   TXT: 16,

@@ -9,6 +9,7 @@ import {
   type TunnelSettings,
 } from '../host/tunnel-parent.js';
 import { EVIDENCE_SLOT_MS, MAX_ADDRESSES, type Observation } from '../observation/observation.js';
+import type { TextQuestion } from '../observation/observation-table.js';
 import type { RejectionCount } from '../observation/rejection.js';
 
 export interface FloodGuardOptions {
@@ -30,6 +31,7 @@ const MAX_NAMES = 262_144;
 const MAX_SUSPECTS = 1024;
 const MAX_PARENTS = 1024;
 const MAX_EXAMPLES = 8;
+const MAX_QUESTION_ROWS = 65_536;
 
 /**
  * Keeps floods out of the store, in bounded memory and before they cost a call of it:
@@ -48,6 +50,8 @@ export class FloodGuard {
   readonly #suspects = new Map<string, SeenName[]>();
   readonly #parents = new Set<string>();
   readonly #released = new Set<string>();
+  /** Rows of questions that wait for the next {@link admit}. */
+  readonly #questions = new Map<string, Observation>();
   #over = 0;
 
   constructor({ maxHostsPerClient, tunnels = TUNNEL_SETTINGS }: FloodGuardOptions) {
@@ -60,8 +64,28 @@ export class FloodGuard {
     return [...this.#parents].map((parent) => `*.${parent}` as Hostname); // below a hostname
   }
 
+  /** A question that teaches no host, but counts in the row of its parent if that is a tunnel. */
+  noteQuestion({ hostname, client, atMs }: TextQuestion): void {
+    const question: Observation = {
+      hostname,
+      client,
+      addresses: [],
+      ttlSeconds: { min: 0, max: 0 },
+      cnames: [],
+      firstObservedAtMs: atMs,
+      lastObservedAtMs: atMs,
+      lookups: 1,
+      origin: 'dnstap',
+    };
+    const row = this.#tunnelOf(question);
+    if (row === undefined) return;
+    addRow(this.#questions, { ...question, hostname: row });
+    if (this.#questions.size > MAX_QUESTION_ROWS) this.#questions.clear(); // nobody takes them: the store is long away
+  }
+
   admit(observations: readonly Observation[]): Guarded {
-    const admitted: Observation[] = [];
+    const admitted: Observation[] = [...this.#questions.values()];
+    this.#questions.clear();
     const over: Observation[] = [];
     for (const observation of observations) {
       const to = this.#admitOne(observation);
@@ -117,7 +141,9 @@ export class FloodGuard {
     if (!carriesData(hostname, domain)) return undefined;
     const known = [...this.#parents].find((parent) => isBelow(hostname, parent));
     if (known !== undefined) return `*.${known}` as Hostname; // below a hostname
-    const names = [...(this.#suspects.get(domain) ?? []), { hostname, firstSeenMs }].slice(-this.#tunnels.names);
+    const suspects = this.#suspects.get(domain) ?? [];
+    if (suspects.some((suspect) => suspect.hostname === hostname)) return undefined;
+    const names = [...suspects, { hostname, firstSeenMs }].slice(-this.#tunnels.names);
     this.#suspects.delete(domain); // so that the order of the map is that of looking
     this.#suspects.set(domain, names);
     for (const oldest of this.#suspects.keys()) {
@@ -138,17 +164,18 @@ function mergeRows(observations: readonly Observation[]): readonly Observation[]
   const rows = new Map<string, Observation>();
   const rest: Observation[] = [];
   for (const observation of observations) {
-    const { hostname, client, pod, firstObservedAtMs } = observation;
-    if (!hostname.startsWith('*.')) {
-      rest.push(observation);
-      continue;
-    }
-    const slot = Math.floor(firstObservedAtMs / EVIDENCE_SLOT_MS);
-    const key = [hostname, client, slot, pod?.namespace, pod?.name].join(' ');
-    const known = rows.get(key);
-    rows.set(key, known === undefined ? observation : mergeTwo(known, observation));
+    if (observation.hostname.startsWith('*.')) addRow(rows, observation);
+    else rest.push(observation);
   }
   return [...rest, ...rows.values()];
+}
+
+function addRow(rows: Map<string, Observation>, observation: Observation): void {
+  const { hostname, client, pod, firstObservedAtMs } = observation;
+  const slot = Math.floor(firstObservedAtMs / EVIDENCE_SLOT_MS);
+  const key = [hostname, client, slot, pod?.namespace, pod?.name].join(' ');
+  const known = rows.get(key);
+  rows.set(key, known === undefined ? observation : mergeTwo(known, observation));
 }
 
 function mergeTwo(a: Observation, b: Observation): Observation {

@@ -1,3 +1,4 @@
+import type { Hostname } from '../dns/hostname.js';
 import { readMessage, type DnsMessage } from '../dns/message-reader.js';
 import { CLASS_IN, RecordType, ResponseCode } from '../dns/record-types.js';
 import { chainOf, readAnswer, type Answer, type AnswerSettings } from './answer.js';
@@ -25,6 +26,8 @@ export interface ObservationTableOptions extends AnswerSettings {
   readonly peers?: () => number;
   /** Is told when the traffic shows another domain of the cluster. */
   readonly onClusterDomains?: (domains: readonly string[]) => void;
+  /** Is told of questions for TXT and NULL of names long enough to carry data, which a response to makes no host. */
+  readonly onTextQuestion?: (question: TextQuestion) => void;
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
   readonly maxPairs: number;
   /** Secret number, so that nobody can choose names that collide. */
@@ -32,6 +35,13 @@ export interface ObservationTableOptions extends AnswerSettings {
   readonly origin: Origin;
   /** Time of a response that carries none (Unix milliseconds). */
   readonly now: () => number;
+}
+
+/** That a client asked for text. */
+export interface TextQuestion {
+  readonly hostname: Hostname;
+  readonly client: string;
+  readonly atMs: number;
 }
 
 export interface Drained {
@@ -78,6 +88,8 @@ export interface ObservationTableStatistics {
 /** Cells of the clock: the time of the response at hand, and the first and last time of all. */
 const [AT, FIRST, LAST] = [0, 1, 2] as const;
 
+/** A name with less has no room for data beside a parent. */
+const MIN_DATA_OCTETS = 32;
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const TRUNCATED = 0x02; // TC, in the third octet
 
@@ -207,11 +219,24 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const fault = readQuestion();
     if (fault !== undefined) return reject(fault);
     const type = data.getUint16(nameEnd);
-    if (type !== RecordType.A && type !== RecordType.AAAA)
-      return hasName() ? rejectName('record-type') : reject('malformed');
+    if (type !== RecordType.A && type !== RecordType.AAAA) return addOther(type);
     const rcode = data.getUint8(start + 3) & 0xf;
     if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A);
     else addFailure(rcode);
+  }
+
+  /** A question that makes no host. Tunnels ask for TXT and NULL, whose answers hold most. */
+  function addOther(type: number): void {
+    if (!hasName()) return reject('malformed');
+    rejectName('record-type');
+    const { onTextQuestion } = options;
+    if (onTextQuestion === undefined || (type !== RecordType.TXT && type !== RecordType.NULL)) return;
+    if (nameEnd - start - HEADER_OCTETS < MIN_DATA_OCTETS) return;
+    const { text, scope } = readFacts();
+    const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
+    if (scope.kind === 'external' && client >= 0) {
+      onTextQuestion({ hostname: text as Hostname, client: clients.text(client), atMs: atMs() }); // external names are
+    }
   }
 
   // Worked out here and not handed in: a number beyond 32 bits as an argument would be allocated for each response.

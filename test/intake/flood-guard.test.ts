@@ -109,6 +109,24 @@ describe('a tunnel', () => {
     );
   });
 
+  it('is one of questions for text as well, which teach no host', () => {
+    const one = guard();
+    const question = (index: number) => ({
+      hostname: flood(index, index + 1)[0]?.hostname as Hostname,
+      client: '10.244.0.7',
+    });
+    for (let i = 0; i < 19; i++)
+      for (const again of [0, 1]) one.noteQuestion({ ...question(i), atMs: NOON_MS + again });
+    expect(one.tunnels).toEqual([]);
+    for (let i = 19; i < 40; i++) one.noteQuestion({ ...question(i), atMs: NOON_MS + i });
+    const { observations } = one.admit([observation('api.example.com')]);
+    expect(observations.map(({ hostname, lookups }) => [hostname, lookups])).toEqual([
+      ['api.example.com', 1],
+      ['*.t.example.com', 20],
+    ]);
+    expect(one.admit([]).observations).toEqual([]);
+  });
+
   it('is let in again by a person, for good', () => {
     const one = guard();
     one.admit(flood(0, 20));

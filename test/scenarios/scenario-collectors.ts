@@ -72,6 +72,7 @@ export class ScenarioCollectors {
       origin: 'dnstap',
       now,
       peers: () => names.length - 1,
+      onTextQuestion: (question) => guard.noteQuestion(question),
     });
     watch.noteConnections(1, { atMs: now(), wasCut: false });
     const recorder = new Recorder({ table, store, source, now, log, guard, watch });
