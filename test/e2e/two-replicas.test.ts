@@ -1,6 +1,5 @@
 import { openRedisStore } from '../../src/host/redis-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
-import { EVIDENCE_SLOT_MS } from '../../src/observation/observation.js';
 import { hostname } from '../istio/hostname.js';
 import { startApiProxy, type ApiProxy } from '../support/api-proxy.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
@@ -48,7 +47,7 @@ function learn(): NodeJS.Timeout {
   let sequence = 0;
   return setInterval(() => {
     sequence += 1;
-    const atMs = Math.floor(Date.now() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
+    const atMs = Date.now();
     const observation = {
       hostname: hostname(`host-${sequence}.example.com`),
       client: POD_ADDRESS,
