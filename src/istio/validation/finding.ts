@@ -76,6 +76,7 @@ export const FINDINGS = {
   'address-single-with-none': warnedHere,
   'port-protocol-unusual': warnedHere,
   'port-open-to-all': warnedHere,
+  'port-open-without-capture': warnedHere,
 } as const satisfies Readonly<Record<string, FindingKind>>;
 
 export type FindingCode = keyof typeof FINDINGS;

@@ -41,14 +41,19 @@ function checkPort({ path, name, number, protocol }: PortView, report: Report): 
 
 /**
  * A port that takes whatever comes needs an address to be matched by: its own, or one that Istio allocates. With NONE it
- * allocates none, so the port is opened to every address.
+ * allocates none, so the port is opened to every address. Otherwise only a proxy that captures DNS uses that address; at
+ * any other the entry takes the port's traffic of every host.
  */
 function checkCatchAll({ path, protocol }: PortView, spec: SpecView, report: Report): void {
+  const matchesNoName = protocol === '' || (isTcp(protocol) && !isTls(protocol));
+  if (!matchesNoName || spec.addresses.length > 0) return;
   const optsOut = spec.labels.get(AUTOALLOCATE_LABEL)?.toLowerCase() === 'false';
   const isAllocated = spec.resolution !== 'NONE' && !optsOut;
-  if (spec.addresses.length > 0 || isAllocated) return;
-  const problem = 'without addresses the port takes the traffic of every host';
-  // istiod looks for exactly these two; the others match no name either.
-  if (protocol === '' || protocol === 'TCP') report('port-tcp-without-addresses', path, problem);
-  else if (isTcp(protocol) && !isTls(protocol)) report('port-open-to-all', path, problem);
+  if (isAllocated) {
+    report('port-open-without-capture', path, 'a proxy that does not capture DNS sends the traffic of every host here');
+  } else {
+    // istiod looks for exactly these two.
+    const code = protocol === '' || protocol === 'TCP' ? 'port-tcp-without-addresses' : 'port-open-to-all';
+    report(code, path, 'without addresses the port takes the traffic of every host');
+  }
 }

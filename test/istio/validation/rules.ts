@@ -200,7 +200,12 @@ export const RULE_CASES: readonly RuleCase[] = [
   ),
   ...[14_999, 15_022, 15_052, 15_091].map((number) => ports(`port ${number} beside the proxy's own`, { number })),
   { what: 'TCP with a CIDR', spec: { addresses: ['192.0.2.0/24'], ports: [tcp] }, codes: [] },
-  { what: 'TCP with an address that Istio allocates', spec: { ...dns, ports: [tcp] }, codes: [] },
+  {
+    what: 'TCP with an address that Istio allocates',
+    spec: { ...dns, ports: [tcp] },
+    codes: ['port-open-without-capture'],
+  },
+  { what: 'TCP with an address and DNS', spec: { ...dns, addresses: ['192.0.2.1'], ports: [tcp] }, codes: [] },
   {
     what: 'TCP without the address that Istio would allocate',
     spec: { ...dns, ports: [tcp] },
@@ -214,7 +219,7 @@ export const RULE_CASES: readonly RuleCase[] = [
   {
     what: 'several hosts on a TCP port',
     spec: { ...dns, hosts: ['a.example.com', 'b.example.com'], ports: [tcp] },
-    codes: ['several-hosts-on-tcp'],
+    codes: ['several-hosts-on-tcp', 'port-open-without-capture'],
   },
   {
     what: 'several hosts on HTTP and TLS ports',
