@@ -1,4 +1,5 @@
 import { RecordType } from './record-types.js';
+import { readServiceBinding, type ServiceBinding } from './service-binding.js';
 
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const MAX_NAME_OCTETS = 255; // RFC 1035 section 2.3.4
@@ -31,6 +32,8 @@ export interface ResourceRecord extends Question {
   /** A and AAAA: the address as text. CNAME, DNAME, NS and PTR: the target. Otherwise absent. */
   readonly address?: string;
   readonly target?: string;
+  /** SVCB and HTTPS. */
+  readonly serviceBinding?: ServiceBinding;
 }
 
 /**
@@ -239,15 +242,25 @@ class Reader {
     return { name, type, class: recordClass, ttlSeconds, ...this.#data(type, dataStart, length) };
   }
 
-  #data(type: number, start: number, length: number): { address?: string; target?: string } {
+  #data(type: number, start: number, length: number): Pick<ResourceRecord, 'address' | 'target' | 'serviceBinding'> {
     if (type === RecordType.A || type === RecordType.AAAA) {
       const expected = type === RecordType.A ? IPV4_OCTETS : IPV6_OCTETS;
       const address = length === expected ? formatAddress(this.#bytes, start, length) : undefined;
       return address === undefined ? {} : { address };
     }
+    if (type === RecordType.SVCB || type === RecordType.HTTPS) return this.#binding(start, start + length);
     if (!HAS_TARGET.has(type)) return {};
     const target = formatName(this.#bytes, this.#start, start, this.#end);
     return 'fault' in target ? {} : { target: target.name };
+  }
+
+  #binding(start: number, end: number): Pick<ResourceRecord, 'serviceBinding'> {
+    if (start + 2 > end) return {};
+    const priority = ((this.#bytes[start] ?? 0) << 8) | (this.#bytes[start + 1] ?? 0);
+    const target = formatName(this.#bytes, this.#start, start + 2, end);
+    if ('fault' in target) return {};
+    const serviceBinding = readServiceBinding(this.#bytes, { priority, start: target.next, end });
+    return serviceBinding === undefined ? {} : { serviceBinding };
   }
 
   #name(): string | undefined {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HostStoreError } from '../host/host-store-error.js';
 import type { HostStore, RecordBatch } from '../host/host-store.js';
 import type { Observation } from '../observation/observation.js';
+import type { HttpsPort } from '../observation/https-ports.js';
 import type { ObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { FloodGuard } from './flood-guard.js';
@@ -38,6 +39,7 @@ const MAX_BATCH_OBSERVATIONS = 500;
 /** Batches that are sent before the first is acknowledged: this process makes one while the store merges another. */
 const MAX_UNDER_WAY = 4;
 const HEED_MS = 60_000;
+const HTTPS_EVIDENCE = { protocol: 'TLS', reason: 'https-record' } as const;
 const MIN_RETRY_MS = 100;
 const MAX_RETRY_MS = 5_000;
 
@@ -48,6 +50,7 @@ const MAX_RETRY_MS = 5_000;
 export class Recorder {
   readonly #options: RecorderOptions;
   readonly #unsent: RecordBatch[] = [];
+  #ports: readonly HttpsPort[] = [];
   #sequence = 0;
   #takenAtMs: number;
   #heededAtMs = -Infinity;
@@ -125,6 +128,7 @@ export class Recorder {
 
   async #sendAndTell(options: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#send(options);
+    await this.#sendPorts();
     const { lost } = this.#options.table.statistics();
     const progress = { untilMs: this.#takenAtMs, lost, wasAway: this.#wasAway, isLast: options.final };
     this.#wasAway = false;
@@ -148,6 +152,18 @@ export class Recorder {
     }
   }
 
+  /** After the hosts, which the store has to know. What is lost here is told again with the next look-up. */
+  async #sendPorts(): Promise<void> {
+    const ports = this.#ports.map(({ hostname, port }) => ({ hostname, number: port, ...HTTPS_EVIDENCE }));
+    this.#ports = [];
+    if (ports.length === 0) return;
+    try {
+      await this.#options.store.notePorts(ports);
+    } catch (err) {
+      this.#options.log.warn({ err }, 'ports of HTTPS records not recorded');
+    }
+  }
+
   async #send({ final, signal }: { readonly final: boolean; readonly signal?: AbortSignal }): Promise<void> {
     if (this.#unsent.length === 0) this.#take(final);
     while (this.#unsent.length > 0) {
@@ -165,10 +181,9 @@ export class Recorder {
 
   #take(final: boolean): void {
     this.#takenAtMs = this.#options.now();
-    const { observations: drained, rejections: rejected } = this.#options.table.drain({
-      final,
-      nowMs: this.#takenAtMs,
-    });
+    const drain = this.#options.table.drain({ final, nowMs: this.#takenAtMs });
+    const { observations: drained, rejections: rejected } = drain;
+    this.#ports = [...this.#ports, ...drain.ports].slice(0, MAX_BATCH_OBSERVATIONS);
     const guarded = this.#options.guard?.admit(drained) ?? { observations: drained, rejections: [] };
     const observations = sortedByHost(guarded.observations);
     const rejections = [...rejected, ...guarded.rejections];

@@ -7,6 +7,7 @@ import { createClientTable } from './client-table.js';
 import { ClusterDomains } from './cluster-domains.js';
 import { createExchangeTable } from './exchange-table.js';
 import { createHeldAnswers } from './held-answers.js';
+import { readHttpsPorts, type HttpsPort } from './https-ports.js';
 import { readNameFacts, type NameFacts } from './name-facts.js';
 import { askedBefore } from './name-scope.js';
 import { createNameTable } from './name-table.js';
@@ -46,6 +47,8 @@ export interface TextQuestion {
 
 export interface Drained {
   readonly observations: readonly Observation[];
+  /** Ports that HTTPS records told of, each once. */
+  readonly ports: readonly HttpsPort[];
   readonly rejections: readonly RejectionCount[];
 }
 
@@ -126,6 +129,7 @@ const PAIRING_MS = 5_000;
 const NO_ADDRESS_MS = 5_000;
 const MAX_UNDECIDED = 16_384;
 const MAX_CONFLICT_ADDRESSES = 3;
+const MAX_PORTS = 1024; // between two drains; a client that uses a port asks for it again
 
 /** The facts of octets in the place of a question name that are none. */
 const NO_NAME: NameFacts = { text: '', scope: { kind: 'rejected', rejection: 'malformed' }, steps: [], expansions: [] };
@@ -180,6 +184,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let rowCount = 0;
   let dirtyCount = 0;
 
+  let ports = new Map<string, HttpsPort>();
   let ready: Observation[] = [];
   let responses = 0;
   let resets = 0;
@@ -228,6 +233,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   /** A question that makes no host. Tunnels ask for TXT and NULL, whose answers hold most. */
   function addOther(type: number): void {
     if (!hasName()) return reject('malformed');
+    if (type === RecordType.HTTPS) notePorts();
     rejectName('record-type');
     const { onTextQuestion } = options;
     if (onTextQuestion === undefined || (type !== RecordType.TXT && type !== RecordType.NULL)) return;
@@ -237,6 +243,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (scope.kind === 'external' && client >= 0) {
       onTextQuestion({ hostname: text as Hostname, client: clients.text(client), atMs: atMs() }); // external names are
     }
+  }
+
+  function notePorts(): void {
+    const message = readMessage(bytes, start, end);
+    if ('fault' in message || ports.size >= MAX_PORTS) return;
+    for (const one of readHttpsPorts(message, context)) ports.set(`${one.hostname} ${one.port}`, one);
   }
 
   // Worked out here and not handed in: a number beyond 32 bits as an argument would be allocated for each response.
@@ -649,7 +661,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     drain({ final, nowMs }) {
       settleHeld(final, nowMs);
       settleEmpty(final, nowMs);
-      return { observations: drainRows(), rejections: rejections.drain() };
+      const told = [...ports.values()];
+      ports = new Map();
+      return { observations: drainRows(), ports: told, rejections: rejections.drain() };
     },
     waiting: () => ready.length + dirtyCount + held.size(),
     statistics: () => ({

@@ -215,7 +215,11 @@ describe('an answer that may be of a search domain', () => {
   it('waits for what else its client asked, and is not lost meanwhile', () => {
     const table = newTable();
     table.add(responseView(positive('www.example.com.cdn.example.net'), NOON_MS));
-    expect(table.drain({ final: false, nowMs: NOON_MS + 2_000 })).toEqual({ observations: [], rejections: [] });
+    expect(table.drain({ final: false, nowMs: NOON_MS + 2_000 })).toEqual({
+      observations: [],
+      ports: [],
+      rejections: [],
+    });
     expect(table.waiting()).toBe(1);
     const { observations } = table.drain({ final: false, nowMs: NOON_MS + 4_000 });
     expect(observations.map(({ hostname, firstObservedAtMs }) => [hostname, firstObservedAtMs])).toEqual([
