@@ -190,9 +190,21 @@ function storeUrl({ store }: Configuration): string {
   return store.url?.reveal() ?? `${EMBEDDED}${defaultStateDirectory(processEnvironment())}`;
 }
 
-/** What a command does with the store; an embedded one also while another process has it open. */
-export async function withStore<T>(configuration: Configuration, work: (store: HostStore) => Promise<T>): Promise<T> {
+/**
+ * What a command does with the store; an embedded one also while another process has it open.
+ *
+ * @param options `isLive`: it is about what another process records, so that one must have an embedded store open.
+ */
+export async function withStore<T>(
+  configuration: Configuration,
+  work: (store: HostStore) => Promise<T>,
+  { isLive = false }: { readonly isLive?: boolean } = {},
+): Promise<T> {
   const url = storeUrl(configuration);
+  if (isLive && url.startsWith(EMBEDDED)) {
+    const { connectStore } = await import('./host/store-socket.js');
+    return work(connectStore(url.slice(EMBEDDED.length)));
+  }
   const { useEmbeddedStore } = await import('./host/embedded-store.js');
   const store = await (url.startsWith(EMBEDDED)
     ? useEmbeddedStore(url.slice(EMBEDDED.length), configuration.store)

@@ -58,7 +58,8 @@ export function matchesFilter(filter: HostFilter, nowMs: number): (record: HostR
   return (record) => checks.every((check) => check(record));
 }
 
-function toExpression(pattern: string): RegExp {
+/** A name in which `*` stands for any characters. */
+export function toExpression(pattern: string): RegExp {
   const text = pattern.toLowerCase().replace(/\.$/, '');
   return new RegExp(`^${text.replaceAll(/[.+?^${}()|[\]\\]/g, String.raw`\$&`).replaceAll('*', '.*')}$`);
 }

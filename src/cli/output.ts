@@ -71,10 +71,17 @@ async function* formatTableRows<T>(items: AsyncIterable<T>, listing: Listing<T>)
   if (widths === undefined) yield first.length === 0 ? listing.empty : formatTable(listing.header, first);
 }
 
-/** Writes pieces as fast as they are read, in larger ones. A reader that goes away, such as `head`, is no failure. */
-export async function writePieces(pieces: AsyncIterable<string>, stream: NodeJS.WritableStream): Promise<void> {
+/**
+ * Writes pieces as fast as they are read, in larger ones unless they are live. A reader that goes away, such as `head`, is
+ * no failure.
+ */
+export async function writePieces(
+  pieces: AsyncIterable<string>,
+  stream: NodeJS.WritableStream,
+  { isLive = false }: { readonly isLive?: boolean } = {},
+): Promise<void> {
   try {
-    await pipeline(Readable.from(inChunks(pieces)), stream, { end: false });
+    await pipeline(Readable.from(isLive ? pieces : inChunks(pieces)), stream, { end: false });
   } catch (err) {
     if ((err as { code?: unknown }).code !== 'EPIPE') throw err; // what streams throw are errors with a code
   }

@@ -13,6 +13,7 @@ import { reconcileCommand } from './reconcile.js';
 import { rulesCommand } from './rules.js';
 import { runCommand } from './run.js';
 import { statusCommand } from './status.js';
+import { tailCommand } from './tail.js';
 import type { Terminal } from './terminal.js';
 
 /** The whole command line. Parsing rejects with CommanderError or ConfigurationError; nothing here ends the process. */
@@ -37,6 +38,7 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     unignoreCommand,
     rulesCommand,
     statusCommand,
+    tailCommand,
     lintCommand,
     corefileCommand,
     installCommand,

@@ -47,6 +47,7 @@ import {
 } from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
 import { groupObservations, type ObservationGroup } from './observation-group.js';
+import { ObservationFeed, type TailBatch } from './observation-feed.js';
 import { mergeExamples } from './rejection-examples.js';
 import { connectStore, serveStore } from './store-socket.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
@@ -121,7 +122,11 @@ export async function useEmbeddedStore(directory: string, limits: StoreLimits = 
   } catch (err) {
     if (!(err instanceof HostStoreError) || err.code !== 'HOST_STORE_LOCKED') throw err;
     const store = connectStore(directory);
-    await store.statistics(); // is there anybody?
+    const isServed = await store.rules().then(
+      () => true,
+      () => false,
+    );
+    if (!isServed) throw err;
     return store;
   }
 }
@@ -144,6 +149,7 @@ class EmbeddedStore implements HostStore {
   readonly #waiting: RecordBatch[] = [];
   #nextRecord: Promise<void> | undefined;
   #server: Awaited<ReturnType<typeof serveStore>>;
+  readonly #feed = new ObservationFeed();
 
   constructor(level: Level, admission: Admission) {
     this.#level = level;
@@ -157,8 +163,13 @@ class EmbeddedStore implements HostStore {
       const batches = this.#waiting.splice(0);
       this.#nextRecord = undefined;
       for (const one of batches) await recordBatch(edit, this.#admission, one);
+      for (const { observations } of batches) this.#feed.publish({ observations, missed: 0 });
     });
     return this.#nextRecord;
+  }
+
+  tail(signal: AbortSignal): AsyncIterable<TailBatch> {
+    return this.#feed.subscribe(signal);
   }
 
   async *list(): AsyncGenerator<HostRecord> {

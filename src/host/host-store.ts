@@ -13,6 +13,7 @@ import type {
   WorkloadReference,
 } from './host-record.js';
 import type { HostRule } from './host-rule.js';
+import type { TailBatch } from './observation-feed.js';
 import type { SourceReport, SourceStatus } from './source.js';
 
 /**
@@ -121,6 +122,8 @@ export interface StoreStatistics {
 export interface HostStore {
   /** Resolves when the batch is durable; rejects with HostStoreError, and then the same batch may be sent again. */
   record(batch: RecordBatch): Promise<void>;
+  /** What is recorded from now on, by whoever; for people who watch, not for counting: what is too much is left out. */
+  tail(signal: AbortSignal): AsyncIterable<TailBatch>;
   /** Every host, in order of its name. */
   list(): AsyncIterable<HostRecord>;
   get(hostname: Hostname): Promise<HostRecord | undefined>;

@@ -13,10 +13,17 @@
  *   istio-discovery:2:{00}:sources            hash: <source>|r SourceReport as JSON; <source>|n "<batches> <highest>"
  *   istio-discovery:2:{00}:blind              hash: <source>|<reason> [[from, until], …] as JSON
  *   istio-discovery:2:{00}:rules              hash: v version; r the rules, one a line
+ *   istio-discovery:2:{00}:tail               string that expires: somebody watches; also the channel to watch
+ *   istio-discovery:schema                    string: the version of the layout that is in use
  * ```
  * The number after the product is the version of this layout.
  */
 export const SCHEMA = 2;
+/** Of every version of the layout. */
+export const schemaKey = (): string => 'istio-discovery:schema';
+/** What version 1 had, which wrote no {@link schemaKey}. */
+export const FIRST_SCHEMA = 1;
+export const firstSchemaIndexKey = (shard: number): string => `istio-discovery:1:${tag(shard)}:hosts`;
 const PREFIX = `istio-discovery:${SCHEMA}`;
 export const SHARDS = 16;
 
@@ -36,6 +43,7 @@ export const rejectionsKey = (): string => `${PREFIX}:${tag(0)}:rejections`;
 
 export const sourcesKey = (): string => `${PREFIX}:${tag(0)}:sources`;
 export const blindKey = (): string => `${PREFIX}:${tag(0)}:blind`;
+export const tailKey = (): string => `${PREFIX}:${tag(0)}:tail`;
 export const rulesKey = (): string => `${PREFIX}:${tag(0)}:rules`;
 
 /**

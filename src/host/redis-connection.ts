@@ -114,6 +114,17 @@ export class RedisConnection {
     return replies.flat();
   }
 
+  /** Listens to a channel over a connection of its own; resolves to how to stop. */
+  async subscribe(channel: string, onMessage: (text: string) => void): Promise<() => Promise<void>> {
+    const options = { enableOfflineQueue: true }; // it subscribes as soon as it is connected, and again after each loss
+    const listener =
+      this.client instanceof Cluster ? this.client.duplicate([], options) : this.client.duplicate(options);
+    listener.on('error', () => undefined); // it tries again for ever
+    listener.on('message', (_, text: string) => onMessage(text));
+    await this.call(() => listener.subscribe(channel));
+    return async () => listener.disconnect();
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     // ioredis neither rejects nor resolves what is queued when it is told to disconnect while it reconnects.
@@ -142,7 +153,7 @@ async function execute(pipeline: ChainableCommander): Promise<readonly unknown[]
 }
 
 /** What a server says when the user may not do something. */
-const DENIED = /^(?:NOPERM|NOAUTH|WRONGPASS)\b/;
+const DENIED = /^(?:NOPERM|NOAUTH|WRONGPASS)\b|user executing the script can't run/;
 
 function toStoreError(cause: unknown): HostStoreError {
   if (cause instanceof HostStoreError) return cause;

@@ -49,7 +49,10 @@ import {
   parentsKey,
   rejectionsKey,
   rulesKey,
+  FIRST_SCHEMA,
+  firstSchemaIndexKey,
   SCHEMA,
+  schemaKey,
   shardOf,
   SHARDS,
   sourcesKey,
@@ -62,6 +65,8 @@ import { FORGET } from './lua/forget.js';
 import { RECORD } from './lua/record.js';
 import { TRANSITION } from './lua/transition.js';
 import { groupObservations, type ObservationGroup } from './observation-group.js';
+import type { TailBatch } from './observation-feed.js';
+import { RedisTail } from './redis-tail.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
 import { readCore, readHost, writeCore, type HostHash } from './redis-host.js';
 import { registrableDomain } from './registrable-domain.js';
@@ -94,10 +99,13 @@ type Scripted = ChainableCommander & Scripts;
 class RedisStore implements HostStore {
   readonly #connection: RedisConnection;
   readonly #limits: StoreLimits;
+  readonly #tail: RedisTail;
+  #isSchemaChecked = false;
 
   constructor(connection: RedisConnection, limits: StoreLimits) {
     this.#connection = connection;
     this.#limits = limits;
+    this.#tail = new RedisTail(connection);
     const { client } = connection;
     client.defineCommand('recordObservations', { lua: RECORD });
     client.defineCommand('countBatch', { lua: COUNT_BATCH });
@@ -130,6 +138,11 @@ class RedisStore implements HostStore {
       const keys = [batchKey(0, `${source}:all`), rejectionsKey(), sourcesKey()];
       of(0).countBatch(keys.length, ...keys, sequence, BATCH_TTL_SECONDS, source, ...counts);
     });
+    void this.#tail.publish(observations);
+  }
+
+  tail(signal: AbortSignal): AsyncIterable<TailBatch> {
+    return this.#tail.subscribe(signal);
   }
 
   async *list(): AsyncGenerator<HostRecord> {
@@ -301,10 +314,10 @@ class RedisStore implements HostStore {
   async statistics(): Promise<StoreStatistics> {
     const startMs = performance.now();
     const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
-    const counts = await this.#connection.pipeline((of) => {
+    const counts = await this.#pipeline((of) => {
       for (const shard of shards) of(shard).zcard(indexKey(shard));
     });
-    const dropped = await this.#connection.pipeline((of) => {
+    const dropped = await this.#pipeline((of) => {
       for (const shard of shards) of(shard).hmget(domainsKey(shard), '|lookups', '|examples');
     });
     const hosts = counts.reduce<number>((sum, count) => sum + Number(count), 0);
@@ -367,13 +380,41 @@ class RedisStore implements HostStore {
     throw tooBusy(field);
   }
 
-  #call<T>(command: (client: RedisConnection['client']) => Promise<T>): Promise<T> {
+  async #call<T>(command: (client: RedisConnection['client']) => Promise<T>): Promise<T> {
+    await this.#checkSchema();
     return this.#connection.call(() => command(this.#connection.client));
+  }
+
+  async #pipeline(fill: (of: (shard: number) => ChainableCommander) => void): Promise<readonly unknown[]> {
+    await this.#checkSchema();
+    return this.#connection.pipeline(fill);
+  }
+
+  /**
+   * Before anything else: what another version of the program has stored must neither be overlooked nor be damaged.
+   *
+   * @throws HostStoreError HOST_STORE_SCHEMA
+   */
+  async #checkSchema(): Promise<void> {
+    if (this.#isSchemaChecked) return;
+    const { client } = this.#connection;
+    const known = await this.#connection.call(() => client.get(schemaKey()));
+    const schema = known ?? (await this.#findFirstSchema());
+    if (schema !== null && schema !== String(SCHEMA)) throw schemaError(schema);
+    if (known === null) await this.#connection.call(() => client.set(schemaKey(), String(SCHEMA), 'NX'));
+    this.#isSchemaChecked = true;
+  }
+
+  async #findFirstSchema(): Promise<string | null> {
+    const found = await this.#connection.pipeline((of) => {
+      for (let shard = 0; shard < SHARDS; shard++) of(shard).exists(firstSchemaIndexKey(shard));
+    });
+    return found.includes(1) ? String(FIRST_SCHEMA) : null;
   }
 
   /** The hashes of hosts that are sorted by shard, in their order. */
   async #hashes(names: readonly string[]): Promise<readonly HostHash[]> {
-    const replies = await this.#connection.pipeline((of) => {
+    const replies = await this.#pipeline((of) => {
       for (const name of names) of(shardOf(name)).hgetall(hostKey(name));
     });
     return replies as HostHash[]; // HGETALL's replies
@@ -381,8 +422,16 @@ class RedisStore implements HostStore {
 
   /** Sends scripts in one round trip and gives their replies, those of one shard in their order. */
   async #run(fill: (of: (shard: number) => Scripts) => void): Promise<readonly unknown[]> {
-    return this.#connection.pipeline((of) => fill((shard) => of(shard) as Scripted)); // see the constructor
+    return this.#pipeline((of) => fill((shard) => of(shard) as Scripted)); // see the constructor
   }
+}
+
+function schemaError(found: string): HostStoreError {
+  const way =
+    Number(found) > SCHEMA
+      ? 'use the version of istio-discovery that wrote it'
+      : `use another database, or delete the keys istio-discovery:${found}:* and istio-discovery:schema and learn anew`;
+  return new HostStoreError('HOST_STORE_SCHEMA', `Redis holds schema ${found}, expected ${SCHEMA}: ${way}`);
 }
 
 function addOverflow(sum: StoreOverflow, [lookups, names]: readonly (string | null)[]): StoreOverflow {

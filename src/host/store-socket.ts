@@ -19,6 +19,7 @@ import { HOST_STORE_ERROR_CODES, HostStoreError } from './host-store-error.js';
 const METHODS = {
   record: 'value',
   list: 'items',
+  tail: 'items',
   get: 'value',
   attribute: 'value',
   transition: 'value',
@@ -84,8 +85,13 @@ async function answer(store: HostStore, socket: Socket): Promise<void> {
   };
   try {
     const { method, args } = await readRequest(socket);
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort());
     // The request is one of METHODS, whose functions are those of HostStore.
-    const result = (store[method] as (...args: unknown[]) => unknown).apply(store, [...args]);
+    const result = (store[method] as (...args: unknown[]) => unknown).apply(
+      store,
+      method === 'tail' ? [gone.signal] : [...args],
+    );
     if (METHODS[method] === 'items') await sendItems(result as AsyncIterable<unknown>, socket, send);
     else await send({ value: await result });
   } catch (err) {
@@ -121,7 +127,7 @@ async function readRequest(socket: Socket): Promise<{ readonly method: Method; r
   throw new HostStoreError('HOST_STORE_UNAVAILABLE', 'not a call of the store');
 }
 
-/** The store that another process serves. Calls fail with HOST_STORE_LOCKED when it does not answer. */
+/** The store that another process serves. Calls fail with HOST_STORE_UNAVAILABLE when none does. */
 export function connectStore(directory: string): HostStore {
   const path = storeSocketPath(directory);
   const methods = Object.entries(METHODS).map(([method, kind]) => [
@@ -137,11 +143,12 @@ async function callValue(path: string, method: string, args: readonly unknown[])
 }
 
 async function* callItems(path: string, method: string, args: readonly unknown[]): AsyncGenerator {
-  for await (const reply of call(path, method, args)) {
+  const signal = args.find((arg) => arg instanceof AbortSignal);
+  for await (const reply of call(path, method, args, signal)) {
     if (!('item' in reply)) return;
     yield reply.item;
   }
-  throw closedEarly(path); // a list that was cut must not pass for a whole one
+  if (signal?.aborted !== true) throw closedEarly(path); // a list that was cut must not pass for a whole one
 }
 
 interface Reply {
@@ -150,8 +157,15 @@ interface Reply {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-async function* call(path: string, method: string, args: readonly unknown[]): AsyncGenerator<Reply> {
+async function* call(
+  path: string,
+  method: string,
+  args: readonly unknown[],
+  signal?: AbortSignal,
+): AsyncGenerator<Reply> {
   const socket = connect(path);
+  const stop = (): void => void socket.destroy();
+  signal?.addEventListener('abort', stop);
   try {
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     socket.on('error', () => socket.destroy());
@@ -162,11 +176,13 @@ async function* call(path: string, method: string, args: readonly unknown[]): As
       yield reply;
     }
   } catch (err) {
+    if (signal?.aborted === true) return;
     if (err instanceof HostStoreError) throw err;
-    throw new HostStoreError('HOST_STORE_LOCKED', `the process that uses the store does not answer at ${path}`, {
+    throw new HostStoreError('HOST_STORE_UNAVAILABLE', `no process serves the store at ${path}`, {
       cause: err,
     });
   } finally {
+    signal?.removeEventListener('abort', stop);
     socket.destroy();
   }
 }

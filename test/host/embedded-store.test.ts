@@ -1,3 +1,4 @@
+import { ClassicLevel } from 'classic-level';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,5 +42,16 @@ describe('embedded store', () => {
     const store = await openEmbeddedStore(await newDirectory());
     await store.close();
     await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
+  });
+
+  it.each([1, 99])('refuses a store of schema %d and leaves it as it is', async (schema) => {
+    const directory = await newDirectory();
+    const level = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' });
+    await level.put('schema', schema);
+    await level.close();
+    await expect(openEmbeddedStore(directory)).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
+    await level.open();
+    expect(await level.get('schema')).toBe(schema);
+    await level.close();
   });
 });

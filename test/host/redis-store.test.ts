@@ -41,4 +41,23 @@ describe('Redis store', () => {
     expect((await store.get(observation().hostname))?.lookups).toBe(2);
     await store.close();
   });
+
+  it.each([
+    ['an older', ['zadd', 'istio-discovery:1:{07}:hosts', '0', 'www.example.com']],
+    ['a newer', ['set', 'istio-discovery:schema', '99']],
+  ])('neither reads nor writes where %s version of the program has been', async (_, [command = '', ...args]) => {
+    const store = await openEmpty();
+    const client = new Client(server.url);
+    await client.call(command, ...args);
+    const before = await client.dbsize();
+    await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
+    await expect(store.get(observation().hostname)).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
+    await expect(store.statistics()).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
+    expect(await client.dbsize()).toBe(before);
+    await client.flushall();
+    await store.record(batch(1, [observation()]));
+    expect(await client.get('istio-discovery:schema')).toBe('2');
+    await client.quit();
+    await store.close();
+  });
 });
