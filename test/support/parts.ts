@@ -25,6 +25,7 @@ export type PartName =
   | 'kube-scheduler'
   | 'kubectl'
   | 'kubelet'
+  | 'parse-corefile'
   | 'parse-promql'
   | 'prometheus-crds';
 

@@ -130,11 +130,13 @@ class Lexer {
       const byte = this.#bytes[this.#offset] ?? 0;
       this.#pass(1);
       if (byte === QUOTE) return this.#token(text, { start, line, end: this.#offset });
-      text.push(byte);
-      if (byte !== BACKSLASH || this.#offset >= this.#bytes.length) continue;
+      if (byte !== BACKSLASH) {
+        text.push(byte);
+        continue;
+      }
+      if (this.#offset >= this.#bytes.length) break; // nothing is left to escape, and it is dropped
       const escaped = this.#bytes[this.#offset] ?? 0;
-      if (escaped === QUOTE) text.pop();
-      text.push(escaped);
+      text.push(...(escaped === QUOTE ? [QUOTE] : [BACKSLASH, escaped]));
       this.#pass(1);
     }
     // An open quotation ends with the file.

@@ -175,6 +175,13 @@ class Parser {
       if (this.#text() === '}') depth -= 1;
       if (depth > 0) body.push(this.#token());
     }
+    // Newer versions refuse it even where nothing imports the snippet.
+    const isInItself = body.some((token, index) => {
+      const startsLine = index === 0 || body[index - 1]?.line !== token.line;
+      const imported = expandEnvironment(body[index + 1]?.text ?? '', this.#options.environment);
+      return token.text === 'import' && startsLine && imported === name;
+    });
+    if (isInItself) throw this.#fault('import-loop');
     this.#snippets.set(name, body);
   }
 

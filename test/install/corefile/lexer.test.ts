@@ -13,6 +13,7 @@ describe('the words of a Corefile', () => {
     ['an empty quotation', 'extra ""', ['extra', '']],
     ['a quotation over lines, with braces in it', '"a {\n} b" c', ['a {\n} b', 'c']],
     ['a quotation that never ends', 'log "a b\n', ['log', 'a b\n']],
+    ['a backslash at the end of an open quotation, which is dropped', '"a\\', ['a']],
     ['an empty quotation that never ends', 'log "', ['log']],
     ['a comment', 'errors # { } "\nlog', ['errors', 'log']],
     [

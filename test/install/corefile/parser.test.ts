@@ -63,6 +63,11 @@ describe('the server blocks of a Corefile', () => {
     ['an open snippet', '(s) {\n log\n', 'end-of-file'],
     ['a snippet twice', '(s) {\n log\n}\n(s) {\n log\n}', 'snippet-twice'],
     ['a snippet that imports itself', '(s) {\n import s\n}\n. {\n import s\n}', 'import-loop'],
+    [
+      'a snippet that imports itself, also if nothing else does',
+      '(s) {\n log\n import s\n}\n. {\n log\n}',
+      'import-loop',
+    ],
     ['snippets that import each other', '(a) {\n import b\n}\n(b) {\n import a\n}\n. {\n import a\n}', 'import-loop'],
   ])('cannot have %s', (_, text, fault) => {
     expect(parseCorefile(Buffer.from(text))).toMatchObject({ problem: { fault } });
