@@ -10,7 +10,7 @@ import { parseRule, type HostRule } from './host/host-rule.js';
 import type { HostStore } from './host/host-store.js';
 import type { RedisConnectionOptions } from './host/redis-connection.js';
 import { Collector } from './intake/dnstap/collector.js';
-import { parsePort } from './istio/decide-ports.js';
+import { decidePorts, parsePort } from './istio/decide-ports.js';
 import type { PortSpec } from './istio/service-entry.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import type { DoctorReport } from './install/doctor.js';
@@ -599,8 +599,9 @@ export function configuredRules({ host }: Pick<Configuration, 'host'>): readonly
 
 function readPort(text: string): PortSpec {
   const port = parsePort(text);
-  if (port !== undefined) return port;
-  const allowed = 'NUMBER/PROTOCOL, the number from 1 to 65535';
+  const withheld = port && decidePorts([{ ...port, isOrdered: true }], []).withheld[0]?.reason;
+  if (port !== undefined && withheld === undefined) return port;
+  const allowed = `NUMBER/PROTOCOL, the number from 1 to 65535${withheld === undefined ? '' : `; this one: ${withheld}`}`;
   throw new ConfigurationError([{ setting: 'istio.ports', value: text, allowed, from: 'the settings' }]);
 }
 

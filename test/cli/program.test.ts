@@ -37,6 +37,19 @@ describe('istio-discovery', () => {
       'host.policy: got "lern" (flag --host-policy), allowed: observe, learn, approve, frozen',
     ],
     ['no input at all', ['run'], 'dnstap.endpoints'],
+    [
+      'a port that a proxy needs itself',
+      [
+        'plan',
+        '--istio-ports',
+        '15001/TLS',
+        '--store',
+        `embedded://${directory.file('p')}`,
+        '--output',
+        directory.path,
+      ],
+      'istio.ports: got 15001/TLS',
+    ],
     ['a store of another kind', ['hosts', '--store', 'mysql://x'], 'store.url: got [redacted] (flag --store)'],
   ])('refuses %s with exit code 2 and names it', async (_, args, expected) => {
     const { code, text } = await outcome(...args);
