@@ -5,6 +5,7 @@ import { chainOf, readAnswer, type Answer, type AnswerSettings } from './answer.
 import { AnswerScan } from './answer-scan.js';
 import { createClientTable } from './client-table.js';
 import { ClusterDomains } from './cluster-domains.js';
+import { createAliasTable } from './alias-table.js';
 import { createExchangeTable } from './exchange-table.js';
 import { createHeldAnswers } from './held-answers.js';
 import { readHttpsPorts, type HttpsPort } from './https-ports.js';
@@ -171,6 +172,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   // Per host
   const hosts: Host[] = [];
   const hostIds = new Map<string, number>();
+  const aliases = createAliasTable(maxPairs);
   const ttls = new Int32Array(maxPairs * 2); // smallest and largest
 
   // Per (client, host): open addressing over rows of one cache line each, see ROW_OCTETS
@@ -310,9 +312,19 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (mayExpand[name] === 1 && !isMeant(client, name, known)) return;
     const row = rowOf(client, host);
     if (row < 0) return startAfresh(isA);
+    noteTtls(host);
+    if (aliases.involved[host] === 1 || isNewRow(row)) addInExchange(row, client, name, isA);
+    else addLookup(row, isA);
+  }
+
+  function noteTtls(host: number): void {
     if (answer.minTtlSeconds < (ttls[host * 2] as number)) ttls[host * 2] = answer.minTtlSeconds;
     if (answer.maxTtlSeconds > (ttls[host * 2 + 1] as number)) ttls[host * 2 + 1] = answer.maxTtlSeconds;
-    addInExchange(row, client, name, isA);
+  }
+
+  /** One that was never drained: whether its host is the end of an alias may not be known yet. */
+  function isNewRow(row: number): boolean {
+    return counts[row * COUNTS + DRAINS] === 0;
   }
 
   function addInExchange(row: number, client: number, name: number, isA: boolean): void {
@@ -445,13 +457,13 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (verdicts[other] === name + 1 && verdicts[other + 1] === signature) return verdicts[other + 2] as number;
     // The one that was here moves over: two names that share a slot must not push each other out for ever.
     verdicts.copyWithin(other, slot, other);
-    const host = judge();
+    const host = judge(name);
     verdicts.set([name + 1, signature, host], slot);
     return host;
   }
 
   /** The slow path: decodes the answer. Returns a host id, or -1 - reason. */
-  function judge(): number {
+  function judge(name: number): number {
     const message = readMessage(bytes, start, end);
     if ('fault' in message) return -1 - REJECTION_INDEX.malformed;
     isOtherCluster = learnCluster(message);
@@ -472,6 +484,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       addresses: [...before, ...fresh].slice(-MAX_ADDRESSES),
       cnames: result.cnames,
     };
+    aliases.add(id, result, facts[name]?.text ?? '');
     return id;
   }
 
@@ -646,6 +659,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     verdicts.fill(0);
     hosts.length = 0;
     hostIds.clear();
+    aliases.clear();
     rowSlots.fill(0);
     rowPods.length = 0;
     rowCount = 0;

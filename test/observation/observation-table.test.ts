@@ -99,6 +99,24 @@ describe('a CNAME that CoreDNS follows itself, and shows as if the client had', 
     expect(lookupsOf(pair(SERVICE, { port: 40_000, id: 7 }))).toEqual({ 'edge.example.net': 1 });
   });
 
+  it.each([
+    ['an alias', 'alias.example.com', 'alias.example.com'],
+    ['an ExternalName', SERVICE, 'edge.example.net'],
+  ])('is none however often %s was drained, also where its target was known before', (_what, name, host) => {
+    const table = newTable();
+    const next = (step: number): readonly ResponseText[] => pair(name, { port: 40_000 + step, id: 7 + 2 * step });
+    const lookups = (step: number, responses: readonly ResponseText[]): Record<string, number> => {
+      const { observations } = observe(table, responses, NOON_MS + step * 10_000);
+      return Object.fromEntries(observations.map((observation) => [observation.hostname, observation.lookups]));
+    };
+    const own = { name: 'edge.example.net', answers: ['edge.example.net A 192.0.2.1'], port: 50_000, id: 9 };
+    expect(lookups(0, [own])).toEqual({ 'edge.example.net': 1 });
+    expect(lookups(1, [{ ...own, id: 10 }])).toEqual({ 'edge.example.net': 1 });
+    lookups(2, next(2)); // that it is an alias is known from here on
+    expect(lookups(3, next(3))).toEqual({ [host]: 1 });
+    expect(lookups(4, next(4))).toEqual({ [host]: 1 });
+  });
+
   it('takes nothing from what the client asked for itself', () => {
     const own = { name: 'edge.example.net', answers: ['edge.example.net A 192.0.2.1'], port: 40_001, id: 9 };
     expect(lookupsOf([own, ...pair('alias.example.com', { port: 40_000, id: 7 })])).toEqual({
