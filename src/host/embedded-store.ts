@@ -283,9 +283,10 @@ class EmbeddedStore implements HostStore {
     });
   }
 
-  reportSource(report: SourceReport): Promise<void> {
-    return this.#exclusive(async (edit) => {
-      const key = `source!${report.source}`;
+  async reportSource(report: SourceReport): Promise<SourceStatus> {
+    const key = `source!${report.source}`;
+    let stored: StoredSource = { batches: 0, highestSequence: 0 };
+    await this.#exclusive(async (edit) => {
       const known = await edit.get<StoredSource>(key);
       if (known?.report === undefined) {
         for (const source of expiredSources(await this.sources(), report.untilMs)) {
@@ -293,9 +294,10 @@ class EmbeddedStore implements HostStore {
           for (const reason of Object.keys(BLIND_REASONS)) edit.delete(`blind!${source}!${reason}`);
         }
       }
-      const { batches = 0, highestSequence = 0 } = known ?? {};
-      edit.put(key, { report: mergeReports(known?.report, report), batches, highestSequence } satisfies StoredSource);
+      stored = { ...(known ?? stored), report: mergeReports(known?.report, report) };
+      edit.put(key, stored);
     });
+    return toSourceStatus(report.source, stored);
   }
 
   async sources(): Promise<readonly SourceStatus[]> {

@@ -152,8 +152,8 @@ export interface HostStore {
   quarantine(parents: readonly ParentQuarantine[]): Promise<void>;
   /** Forgets hosts, unless they were looked up since `lastSeenMs` or a person has decided on them. */
   forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void>;
-  /** Keeps what a source says about itself; see {@link SourceReport}. */
-  reportSource(report: SourceReport): Promise<void>;
+  /** Keeps what a source says about itself, see {@link SourceReport}, and says what there now is of it. */
+  reportSource(report: SourceReport): Promise<SourceStatus>;
   /** Every source heard of in the last SOURCE_TTL, in order of its name. */
   sources(): Promise<readonly SourceStatus[]>;
   /** Keeps a time during which a source did not see look-ups. Windows that touch become one. */

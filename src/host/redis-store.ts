@@ -253,13 +253,20 @@ class RedisStore implements HostStore {
     });
   }
 
-  async reportSource(report: SourceReport): Promise<void> {
-    const field = `${report.source}|r`;
+  async reportSource(report: SourceReport): Promise<SourceStatus> {
+    const { source } = report;
+    const field = `${source}|r`;
     const isNew = await this.#editField(sourcesKey(), field, (text) =>
       JSON.stringify(mergeReports(text === '' ? undefined : (JSON.parse(text) as SourceReport), report)),
     );
-    if (!isNew) return;
-    const expired = expiredSources(await this.sources(), report.untilMs);
+    if (isNew) await this.#forgetSources(report.untilMs);
+    const [text, counts] = await this.#call((client) => client.hmget(sourcesKey(), field, `${source}|n`));
+    return readSource(source, text, counts);
+  }
+
+  /** When a new one comes, those that are long gone go. */
+  async #forgetSources(nowMs: number): Promise<void> {
+    const expired = expiredSources(await this.sources(), nowMs);
     if (expired.length === 0) return;
     await this.#call((client) => client.hdel(sourcesKey(), ...expired.flatMap((name) => [`${name}|r`, `${name}|n`])));
     const reasons = Object.keys(BLIND_REASONS);
@@ -270,12 +277,7 @@ class RedisStore implements HostStore {
   async sources(): Promise<readonly SourceStatus[]> {
     const hash = await this.#call((client) => client.hgetall(sourcesKey()));
     const names = new Set(Object.keys(hash).map((field) => field.slice(0, field.lastIndexOf('|'))));
-    return [...names].sort().map((name) => {
-      const text = hash[`${name}|r`];
-      const [batches = 0, highestSequence = 0] = (hash[`${name}|n`] ?? '0 0').split(' ').map(Number);
-      const report = text === undefined ? {} : { report: JSON.parse(text) as SourceReport }; // by reportSource()
-      return toSourceStatus(name, { ...report, batches, highestSequence });
-    });
+    return [...names].sort().map((name) => readSource(name, hash[`${name}|r`], hash[`${name}|n`]));
   }
 
   async recordBlindWindow({ source, reason, fromMs, untilMs }: BlindWindow): Promise<void> {
@@ -432,6 +434,13 @@ function schemaError(found: string): HostStoreError {
       ? 'use the version of istio-discovery that wrote it'
       : `use another database, or delete the keys istio-discovery:${found}:* and istio-discovery:schema and learn anew`;
   return new HostStoreError('HOST_STORE_SCHEMA', `Redis holds schema ${found}, expected ${SCHEMA}: ${way}`);
+}
+
+/** A report as reportSource() writes it, and counts as lua/count-batch.ts does. */
+function readSource(source: string, text: string | null | undefined, counts: string | null | undefined): SourceStatus {
+  const [batches = 0, highestSequence = 0] = (counts ?? '0 0').split(' ').map(Number);
+  const report = text === null || text === undefined ? {} : { report: JSON.parse(text) as SourceReport };
+  return toSourceStatus(source, { ...report, batches, highestSequence });
 }
 
 function addOverflow(sum: StoreOverflow, [lookups, names]: readonly (string | null)[]): StoreOverflow {

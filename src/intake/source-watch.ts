@@ -27,6 +27,9 @@ export interface RecordedProgress {
 /** The store is told no more often than this, unless something has changed. */
 const REPORT_MS = 10_000;
 
+/** A Redis that writes no log saves after 15 minutes at the latest (`save 900 1` in the redis.conf that it comes with). */
+const MAX_LOSS_MS = 900_000;
+
 /**
  * How long after one of several connections has ended its DNS server may still be without a tap: CoreDNS dials again every
  * 10 s (coredns/coredns `plugin/dnstap/io.go`), and a pod takes a while to start. One that was scaled away costs this much
@@ -52,6 +55,7 @@ export class SourceWatch {
   /** Since when one is missing that should be connected. */
   #missingSinceMs: number | undefined;
   #lost = 0;
+  #missingBatches = 0;
   #reportedMs = -Infinity;
   #reportedUntilMs: number;
   #hasNews = true;
@@ -95,7 +99,14 @@ export class SourceWatch {
     // First the windows: a life without them would say that somebody watched.
     for (const window of this.#openWindows()) await store.recordBlindWindow(window);
     const connections = this.#connections;
-    await store.reportSource({ source, kind: 'dnstap', name, fromMs, untilMs, connections, lost: this.#lost });
+    const report = { source, kind: 'dnstap', name, fromMs, untilMs, connections, lost: this.#lost } as const;
+    const { missingBatches } = await store.reportSource(report);
+    if (missingBatches > this.#missingBatches) {
+      // The store has lost what it had acknowledged, as at a fail-over of Redis.
+      const lostFromMs = Math.max(fromMs, this.#reportedUntilMs - MAX_LOSS_MS);
+      await store.recordBlindWindow({ source, reason: 'sequence-gap', fromMs: lostFromMs, untilMs });
+    }
+    this.#missingBatches = missingBatches;
     this.#windows.clear();
     this.#hasNews = false;
     this.#reportedMs = untilMs;

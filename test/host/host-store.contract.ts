@@ -278,10 +278,16 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
           connections: 1,
           lost: 0,
         };
-        await store.reportSource(report);
+        expect(await store.reportSource(report)).toEqual({
+          ...report,
+          batches: 0,
+          highestSequence: 0,
+          missingBatches: 0,
+        });
         await store.reportSource({ ...report, untilMs: NOON_MS + 10_000, connections: 0 });
         for (const sequence of [1, 2, 4, 4]) await store.record(batch(sequence, [observation()]));
         await store.record(batch(1, [observation()], 'quiet'));
+        expect(await store.reportSource(report)).toMatchObject({ batches: 3, missingBatches: 1 });
         expect(await store.sources()).toEqual([
           { ...report, batches: 3, highestSequence: 4, missingBatches: 1 },
           expect.objectContaining({ source: 'quiet', fromMs: 0, untilMs: 0, batches: 1 }),

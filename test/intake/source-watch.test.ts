@@ -102,6 +102,19 @@ it('tells later what it could not tell, and lives no longer than what is recorde
   await away.close();
 });
 
+it('was blind for as long as may be lost when the store has lost batches that it had', async () => {
+  const batch = async (sequence: number): Promise<void> =>
+    store.record({ source: 'one', sequence, observations: [], rejections: [] });
+  connect(1, 0);
+  for (const sequence of [1, 2, 3]) await batch(sequence);
+  await record(10_000);
+  await batch(6);
+  await record(20_000);
+  await batch(7);
+  await record(30_000);
+  expect(await windows()).toEqual([['sequence-gap', 0, 20_000]]);
+});
+
 it('is told by the recorder up to when all is recorded', async () => {
   let nowMs = START_MS;
   const recorder = new Recorder({ table: newTable(), store, source: 'one', now: () => nowMs, log, watch });
