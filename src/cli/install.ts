@@ -56,7 +56,6 @@ async function withContext(
       client,
       namespace: kubernetes.namespace ?? client.namespace ?? 'default',
       owner: istio.owner,
-      dnsNamespace: install.dnsNamespace,
       clusterDomain: observation.clusterDomain ?? DEFAULT_CLUSTER_DOMAIN,
       service: install.service,
       ports: HTTP_PORTS,

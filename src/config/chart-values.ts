@@ -117,9 +117,24 @@ const bundledRedis = z.strictObject({
 const externalRedis = z.strictObject({
   existingSecret: described(
     optionalName().default(''),
-    'Secret that holds the URL of a Redis: redis://… or rediss://…, with user and password in it if there are any.',
+    'Secret that holds the URL of a Redis: redis://…, redis+sentinel://… or redis+cluster://…, with TLS rediss…, with user and password in it if there are any. In mode `sidecar` a Secret of that name is needed in the namespace of the cluster DNS too, with an address in it that the nodes can look up.',
   ),
   key: described(z.string().min(1).default('url'), 'Key of that Secret.'),
+  passwordKey: described(z.string().default(''), 'Key of the same Secret with the password, if the URL has none.'),
+  sentinelPasswordKey: described(z.string().default(''), 'Key of the same Secret with the password of the sentinels.'),
+  tls: z
+    .strictObject({
+      existingSecret: described(
+        optionalName().default(''),
+        'Secret with `ca.crt`, the authorities that Redis is certified by; empty: those of Node.',
+      ),
+      clientCertificate: described(
+        z.boolean().default(false),
+        'That Secret also has `tls.crt` and `tls.key`, which Redis asks for.',
+      ),
+      serverName: described(z.string().default(''), 'Name in the certificate of Redis, if it is not its address.'),
+    })
+    .prefault({}),
 });
 
 const { dnstap, observation, host, istio, reconcile, log } = configurationSchema.shape;

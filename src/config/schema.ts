@@ -529,11 +529,6 @@ const install = z.strictObject({
         argument: 'MODE',
       }),
     ),
-  dnsNamespace: z
-    .string()
-    .regex(NAMESPACE)
-    .default('kube-system')
-    .meta(meta({ description: 'namespace of the cluster DNS', argument: 'NAMESPACE' })),
   service: z
     .string()
     .regex(NAMESPACE)

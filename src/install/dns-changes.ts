@@ -25,7 +25,6 @@ export interface InstallContext {
   readonly namespace: string;
   /** Name of this installation. */
   readonly owner: string;
-  readonly dnsNamespace: string;
   readonly clusterDomain: string;
   /** Name of the collector's Service. */
   readonly service: string;

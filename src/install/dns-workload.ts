@@ -1,6 +1,9 @@
 import type { KubernetesClient } from '../kubernetes/client.js';
 import type { KubernetesObject, KubernetesResource } from '../kubernetes/kubernetes-object.js';
 import { listResource } from '../kubernetes/list.js';
+import { liveObjects } from './cluster-objects.js';
+import type { CorefileContext } from './corefile/survey.js';
+import { type CorefileRoute, detectClusterDns } from './detect-cluster-dns.js';
 import { InstallError } from './install-error.js';
 
 export const DEPLOYMENTS: KubernetesResource = { group: 'apps', version: 'v1', plural: 'deployments' };
@@ -9,35 +12,32 @@ export const SERVICES: KubernetesResource = { group: '', version: 'v1', plural: 
 export const PODS: KubernetesResource = { group: '', version: 'v1', plural: 'pods' };
 const NODES: KubernetesResource = { group: '', version: 'v1', plural: 'nodes' };
 
-/** The label that every installer of a cluster DNS uses, also for CoreDNS. */
-const DNS_LABEL = 'k8s-app=kube-dns';
-
-/** Where the CoreDNS of a cluster and its Corefile are. */
+/** Where the CoreDNS of a cluster and its Corefile are, and what is needed to edit it. */
 export interface DnsWorkload {
   readonly namespace: string;
   /** Name of its Deployment. */
   readonly name: string;
   /** The container that is CoreDNS. */
   readonly container: string;
-  /** As its image's tag says; undefined for an image that is named by its digest. */
-  readonly version: string | undefined;
   readonly labelSelector: string;
   /** The ConfigMap and its key that are mounted as the file that `-conf` names. */
   readonly configMap: string;
   readonly key: string;
   /** Address of the Service that pods ask. */
   readonly serviceAddress: string;
+  /** Whether a cache on the nodes keeps external names from it. */
+  readonly isBypassed: boolean;
+  /** The version, and what its Corefile may import. */
+  readonly context: Pick<CorefileContext, 'environment' | 'files' | 'version'>;
 }
 
 interface Container {
   readonly name: string;
   readonly restartPolicy?: string;
-  readonly image?: string;
-  readonly args?: readonly string[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
 }
 
-/** As much of a Deployment as is read here. */
+/** As much of a Deployment as is read and changed here. */
 export interface Deployment extends KubernetesObject {
   readonly spec: {
     readonly replicas?: number;
@@ -61,92 +61,52 @@ export interface Deployment extends KubernetesObject {
 export interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
-  readonly volumes?: readonly Volume[];
+  readonly volumes?: readonly { readonly name: string }[];
   readonly [field: string]: unknown;
 }
 
-interface Volume {
-  readonly name: string;
-  readonly configMap?: {
-    readonly name?: string;
-    readonly items?: readonly { readonly key: string; readonly path: string }[];
-  };
-}
-
-interface Service extends KubernetesObject {
-  readonly spec: { readonly clusterIP?: string };
-}
+/** What to do instead, where the Corefile is not ours to write. */
+const OTHER_ROUTES: Readonly<Record<Exclude<CorefileRoute, 'configmap'>, string>> = {
+  'coredns-custom': 'add the dnstap line under a key *.override of the ConfigMap coredns-custom',
+  'eks-addon': 'add the dnstap line through the configuration values of the EKS add-on',
+  'helm-chart-config': 'add the dnstap line through the values of a HelmChartConfig',
+  none: 'it cannot be tapped',
+};
 
 /**
- * Finds CoreDNS by its label and its Corefile through what its container mounts: during an upgrade by kubeadm the live key
- * is another one than `Corefile`.
+ * The CoreDNS of the cluster, where it is ours to change.
  *
- * @throws InstallError INSTALL_ERR_NO_COREDNS, naming what there is instead
+ * @throws InstallError INSTALL_ERR_NO_COREDNS, with what there is instead and what can be done
  * @throws KubernetesError
  */
-export async function findDnsWorkload(
-  client: KubernetesClient,
-  namespace: string,
-  signal?: AbortSignal,
-): Promise<DnsWorkload> {
-  const options = { client, namespace, labelSelector: DNS_LABEL, ...(signal && { signal }) };
-  const { items: deployments } = await listResource({ ...options, resource: DEPLOYMENTS });
-  const { items: services } = await listResource({ ...options, resource: SERVICES });
-  // The server has checked them against its schema.
-  const [service] = services as readonly Service[];
-  const found = (deployments as readonly Deployment[]).flatMap((deployment) => {
-    const coredns = corednsOf(deployment);
-    return coredns === undefined
-      ? []
-      : [{ ...coredns, name: deployment.metadata.name, selector: selectorOf(deployment) }];
-  });
-  const [only] = found;
-  if (only === undefined || found.length > 1 || service?.spec.clusterIP === undefined) {
-    const names = deployments.map(({ metadata }) => metadata.name).join(', ');
-    const what = `${names === '' ? 'no Deployment' : names} and ${services.length} Services`;
+export async function findDnsWorkload(client: KubernetesClient, signal?: AbortSignal): Promise<DnsWorkload> {
+  const dns = await detectClusterDns(liveObjects(client, signal));
+  const { kind, platform, route, namespace, service, workload, corefile, version } = dns;
+  if (kind !== 'coredns' || service === undefined || workload?.kind !== 'Deployment' || corefile === undefined) {
+    const found = `${kind}${workload === undefined ? '' : ` in ${workload.kind} ${namespace}/${workload.name}`}`;
     throw new InstallError(
       'INSTALL_ERR_NO_COREDNS',
-      `expected one Deployment of CoreDNS with a Corefile in a ConfigMap, and its Service, labelled ${DNS_LABEL} in ${namespace}; found ${what}`,
+      `expected a Deployment of CoreDNS with a Corefile, found ${found}`,
     );
   }
-  const { selector: labelSelector, ...rest } = only;
-  return { namespace, labelSelector, serviceAddress: service.spec.clusterIP, ...rest };
-}
-
-function corednsOf({ spec }: Deployment): Pick<DnsWorkload, 'container' | 'version' | 'configMap' | 'key'> | undefined {
-  const { containers, volumes = [] } = spec.template.spec;
-  for (const container of containers) {
-    const corefile = corefileOf(container, volumes);
-    if (corefile !== undefined) {
-      return { container: container.name, version: versionOf(container.image ?? ''), ...corefile };
-    }
+  if (route !== 'configmap') {
+    const what = `CoreDNS of this cluster (${platform}) gets its Corefile from elsewhere: ${OTHER_ROUTES[route]}`;
+    throw new InstallError('INSTALL_ERR_NO_COREDNS', `${what}, and install with clusterDns.configure=false`);
   }
-  return undefined;
-}
-
-/** The ConfigMap and key behind the file that `-conf` names. */
-function corefileOf(
-  { args = [], volumeMounts = [] }: Container,
-  volumes: readonly Volume[],
-): Pick<DnsWorkload, 'configMap' | 'key'> | undefined {
-  const file = args.includes('-conf') ? args[args.indexOf('-conf') + 1] : undefined;
-  const mount = volumeMounts.find(({ mountPath }) => file?.startsWith(`${mountPath}/`));
-  const { name, items } = volumes.find((volume) => volume.name === mount?.name)?.configMap ?? {};
-  if (file === undefined || mount === undefined || name === undefined) return undefined;
-  const path = file.slice(mount.mountPath.length + 1);
-  const key = items === undefined ? path : items.find((item) => item.path === path)?.key;
-  return key === undefined ? undefined : { configMap: name, key };
-}
-
-/** `v1.11.3` of `…/coredns:v1.11.3`; a colon before a slash is that of a port. */
-function versionOf(image: string): string | undefined {
-  return /:(v?\d+\.\d+[^/:@]*)(?:@.*)?$/.exec(image)?.[1];
-}
-
-function selectorOf({ spec }: Deployment): string {
-  return Object.entries(spec.selector.matchLabels ?? {})
-    .map(([key, value]) => `${key}=${value}`)
-    .join(',');
+  const { configMap, key, files, environment } = corefile;
+  const { spec } = workload.object as Deployment; // by its kind
+  const labels = Object.entries(spec.selector.matchLabels ?? {});
+  return {
+    namespace,
+    name: workload.name,
+    container: workload.container,
+    labelSelector: labels.map(([label, value]) => `${label}=${value}`).join(','),
+    configMap,
+    key,
+    serviceAddress: service.clusterIp,
+    isBypassed: dns.nodeCache?.bypassesClusterDns ?? false,
+    context: { files, environment, ...(version !== undefined && { version }) },
+  };
 }
 
 /** A pod that answers. */

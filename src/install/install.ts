@@ -23,6 +23,9 @@ export interface InstallOptions extends InstallContext {
   readonly redisService?: string;
 }
 
+/** A CoreDNS whose Corefile has not changed connects again after 10 s at most, or it will not any more. */
+const RECONNECT_MS = 20_000;
+
 /** Where the record of an installation is. */
 export function recordLocation({ client, namespace, owner, signal }: InstallContext): RecordLocation {
   return { client, namespace, name: `${owner}-cluster-dns`, fieldManager: FIELD_MANAGER, signal };
@@ -43,9 +46,12 @@ export function recordLocation({ client, namespace, owner, signal }: InstallCont
  * @throws InstallError, KubernetesError
  */
 export async function install(options: InstallOptions): Promise<void> {
-  const { client, clusterDomain, dnsNamespace, log, signal } = options;
-  const workload = await findDnsWorkload(client, dnsNamespace, signal);
-  log.info({ ...workload }, 'cluster DNS found');
+  const { client, clusterDomain, log, signal } = options;
+  const workload = await findDnsWorkload(client, signal);
+  const { namespace, name, configMap, key, context } = workload;
+  log.info({ namespace, name, configMap, key, version: context.version }, 'cluster DNS found');
+  if (workload.isBypassed)
+    log.warn({}, 'a cache on the nodes answers for external names; few hosts will be learnt here');
   const probe = new DnsProbe({ address: workload.serviceAddress, clusterDomain });
   if ((await probe.ask()) || (await probe.ask())) probe.start();
   else log.warn({ address: workload.serviceAddress }, 'the cluster DNS does not answer here; look-ups are not watched');
@@ -82,8 +88,9 @@ class Installation {
       // Only recorded at first: a Corefile that cannot be edited must not cost a rollout.
       await this.#changeCorefile(endpoint, { previous, isWritten: false });
       if (mode === 'sidecar') undo.deployment = await this.#rollOutSidecar();
-      undo.corefile = await this.#changeCorefile(endpoint, { previous, isWritten: true });
-      await this.#verify();
+      const { before, changed } = await this.#changeCorefile(endpoint, { previous, isWritten: true });
+      undo.corefile = before;
+      await this.#verify(changed);
     } catch (err) {
       if (isWorthUndoing(err)) await this.#rollBack(undo);
       throw err;
@@ -104,11 +111,11 @@ class Installation {
     return this.#dns.changeDeployment((deployment) => withSidecar(deployment, options), this.#watched());
   }
 
-  /** Records how the Corefile is to be, then writes it. Returns the Corefile as it was before. */
+  /** Records how the Corefile is to be, then writes it. */
   async #changeCorefile(
     endpoint: string,
     { previous, isWritten }: { readonly previous: InstallRecord | undefined; readonly isWritten: boolean },
-  ): Promise<string> {
+  ): Promise<{ readonly before: string; readonly changed: boolean }> {
     const { mode, log } = this.#options;
     const { namespace, name: deployment, configMap, key } = this.#workload;
     let before = '';
@@ -121,7 +128,7 @@ class Installation {
       return isWritten ? written : corefile;
     });
     log.info({ changed }, isWritten ? 'Corefile written' : 'change recorded');
-    return before;
+    return { before, changed };
   }
 
   #edit(
@@ -130,8 +137,7 @@ class Installation {
     previous: InstallRecord | undefined,
   ): { original: string; written: string } {
     const { clusterDomain, log } = this.#options;
-    const { version } = this.#workload;
-    const inserted = insertTap(corefile, { endpoint, clusterDomain, ...(version !== undefined && { version }) });
+    const inserted = insertTap(corefile, { endpoint, clusterDomain, ...this.#workload.context });
     if ('refused' in inserted) {
       const { refused, line } = inserted;
       const where = line === undefined ? '' : ` (line ${line})`;
@@ -146,13 +152,14 @@ class Installation {
   }
 
   /** Restarts the pods once where that is what it takes: no `reload`, or one that an earlier bad Corefile has stopped. */
-  async #verify(): Promise<void> {
+  async #verify(hasChanged: boolean): Promise<void> {
     const { log, mode, timeoutMs } = this.#options;
+    const firstMs = hasChanged ? timeoutMs : Math.min(timeoutMs, RECONNECT_MS);
     try {
-      await this.#dns.waitUntilConnected(mode, { ...this.#watched(), timeoutMs });
+      await this.#dns.waitUntilConnected(mode, { ...this.#watched(), timeoutMs: firstMs });
     } catch (err) {
       if (!(err instanceof InstallError && err.code === 'INSTALL_ERR_NOT_VERIFIED')) throw err;
-      log.warn({ timeoutMs }, 'CoreDNS has not read its Corefile in time; restarting its pods');
+      log.warn({ err }, 'CoreDNS has not read its Corefile in time; restarting its pods');
       const record = (await readRecord(this.#location))?.record;
       await this.#dns.changeDeployment((each) => withRestart(each, record?.written.slice(0, 16)), this.#watched());
       await this.#dns.waitUntilConnected(mode, { ...this.#watched(), timeoutMs });

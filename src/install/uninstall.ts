@@ -14,10 +14,10 @@ import { withoutSidecar, withRestart } from './sidecar.js';
  * @throws InstallError, KubernetesError
  */
 export async function uninstall(context: InstallContext): Promise<void> {
-  const { client, dnsNamespace, log, signal, timeoutMs } = context;
+  const { client, log, signal, timeoutMs } = context;
   const location = recordLocation(context);
   const found = await readRecord(location);
-  const workload = await findDnsWorkload(client, dnsNamespace, signal);
+  const workload = await findDnsWorkload(client, signal);
   const dns = new DnsChanges(context, workload);
   const changed = await dns.changeCorefile((corefile) => restored(corefile, found?.record));
   log.info({ changed }, 'Corefile restored');

@@ -11,21 +11,26 @@ export async function startClusterWithClients(): Promise<OneNodeCluster> {
   const { kubectl } = cluster;
   await kubectl(['apply', '-f', '-'], readFileSync(join(ROOT, 'test/cluster/cluster-dns.yaml'), 'utf8'));
   await kubectl(['apply', '-f', '-'], readFileSync(join(ROOT, 'test/cluster/clients.yaml'), 'utf8'));
-  await kubectl(['create', '-f', '-'], JSON.stringify(volume(cluster)));
+  for (let number = 1; number <= VOLUMES; number += 1) {
+    await kubectl(['create', '-f', '-'], JSON.stringify(volume(cluster, `volume-${number}`)));
+  }
   await kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=60s']);
   return cluster;
 }
 
+/** One for each installation: a volume that was used is not used again. */
+const VOLUMES = 3;
+
 /** A volume for Redis: the cluster has nothing that would make one. */
-function volume({ node }: OneNodeCluster): object {
-  const path = node.directory.file('volume');
+function volume({ node }: OneNodeCluster, name: string): object {
+  const path = node.directory.file(name);
   mkdirSync(path);
   chmodSync(path, 0o777);
   const hostname = { key: 'kubernetes.io/hostname', operator: 'In', values: [node.name] };
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolume',
-    metadata: { name: 'redis' },
+    metadata: { name },
     spec: {
       capacity: { storage: '1Gi' },
       accessModes: ['ReadWriteOnce'],

@@ -76,23 +76,71 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{/* Where the program finds Redis. */}}
+{{/* Where the program finds Redis. Input: dict "root" $ "isSidecar" (it is for the pods of the cluster DNS). */}}
 {{- define "istio-discovery.storeEnvironment" -}}
-{{- if .Values.redis.bundled.enabled }}
-- name: ISTIO_DISCOVERY_STORE_URL
-  value: redis://{{ include "istio-discovery.fullname" . }}-redis:6379
-- name: ISTIO_DISCOVERY_STORE_PASSWORD
-  valueFrom:
-    secretKeyRef:
-      name: {{ include "istio-discovery.redisSecret" . }}
-      key: password
-{{- else }}
-- name: ISTIO_DISCOVERY_STORE_URL
-  valueFrom:
-    secretKeyRef:
-      name: {{ required "redis.bundled.enabled is false, so redis.external.existingSecret must name the Secret with the URL of your Redis" .Values.redis.external.existingSecret }}
-      key: {{ .Values.redis.external.key }}
+{{- $external := .root.Values.redis.external -}}
+{{- if .root.Values.redis.bundled.enabled }}
+{{- if .isSidecar }}
+# The installer puts the address in: pods of the cluster DNS cannot look up Services.
+- name: REDIS_ADDRESS
+  value: ''
 {{- end }}
+- name: ISTIO_DISCOVERY_STORE_URL
+  value: redis://{{ .isSidecar | ternary "$(REDIS_ADDRESS)" (printf "%s-redis" (include "istio-discovery.fullname" .root)) }}:6379
+{{ include "istio-discovery.secretVariable" (dict "variable" "PASSWORD" "name" (include "istio-discovery.redisSecret" .root) "key" "password" "isSidecar" .isSidecar) }}
+{{- else }}
+{{- $name := required "redis.bundled.enabled is false, so redis.external.existingSecret must name the Secret with the URL of your Redis" $external.existingSecret -}}
+{{ include "istio-discovery.secretVariable" (dict "variable" "URL" "name" $name "key" $external.key "isSidecar" .isSidecar) }}
+{{- with $external.passwordKey }}
+{{ include "istio-discovery.secretVariable" (dict "variable" "PASSWORD" "name" $name "key" . "isSidecar" $.isSidecar) }}
+{{- end }}
+{{- with $external.sentinelPasswordKey }}
+{{ include "istio-discovery.secretVariable" (dict "variable" "SENTINEL_PASSWORD" "name" $name "key" . "isSidecar" $.isSidecar) }}
+{{- end }}
+{{- with $external.tls.existingSecret }}
+- name: ISTIO_DISCOVERY_STORE_TLS_CA_FILE
+  value: /etc/istio-discovery-redis/ca.crt
+{{- if $external.tls.clientCertificate }}
+- name: ISTIO_DISCOVERY_STORE_TLS_CERT_FILE
+  value: /etc/istio-discovery-redis/tls.crt
+- name: ISTIO_DISCOVERY_STORE_TLS_KEY_FILE
+  value: /etc/istio-discovery-redis/tls.key
+{{- end }}
+{{- end }}
+{{- with $external.tls.serverName }}
+- name: ISTIO_DISCOVERY_STORE_TLS_SERVER_NAME
+  value: {{ . }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A variable from a Secret. For CoreDNS's pods it is optional: what is missing must not keep them from starting. */}}
+{{- define "istio-discovery.secretVariable" -}}
+- name: ISTIO_DISCOVERY_STORE_{{ .variable }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name }}
+      key: {{ .key }}
+      {{- if .isSidecar }}
+      optional: true
+      {{- end }}
+{{- end -}}
+
+{{/* The files that storeEnvironment names, as a list of mounts and one of volumes. */}}
+{{- define "istio-discovery.storeMounts" -}}
+{{- if and (not .Values.redis.bundled.enabled) .Values.redis.external.tls.existingSecret -}}
+- name: istio-discovery-redis-tls
+  mountPath: /etc/istio-discovery-redis
+  readOnly: true
+{{- end -}}
+{{- end -}}
+{{- define "istio-discovery.storeVolumes" -}}
+{{- if and (not .Values.redis.bundled.enabled) .Values.redis.external.tls.existingSecret -}}
+- name: istio-discovery-redis-tls
+  secret:
+    secretName: {{ .Values.redis.external.tls.existingSecret }}
+    optional: true
+{{- end -}}
 {{- end -}}
 
 {{/* The password of the bundled Redis, base64: what is in its Secret already, else made once a rendering. */}}
