@@ -70,6 +70,7 @@ const OTHER_ROUTES: Readonly<Record<Exclude<CorefileRoute, 'configmap'>, string>
   'coredns-custom': 'add the dnstap line under a key *.override of the ConfigMap coredns-custom',
   'eks-addon': 'add the dnstap line through the configuration values of the EKS add-on',
   'helm-chart-config': 'add the dnstap line through the values of a HelmChartConfig',
+  'node-cache': 'external names pass only by the cache on the nodes; add the dnstap line to its Corefile',
   none: 'it cannot be tapped',
 };
 
@@ -91,7 +92,10 @@ export async function findDnsWorkload(client: KubernetesClient, signal?: AbortSi
   }
   if (route !== 'configmap') {
     const what = `CoreDNS of this cluster (${platform}) gets its Corefile from elsewhere: ${OTHER_ROUTES[route]}`;
-    throw new InstallError('INSTALL_ERR_NO_COREDNS', `${what}, and install with clusterDns.configure=false`);
+    throw new InstallError(
+      'INSTALL_ERR_NO_COREDNS',
+      `${what}; \`istio-discovery doctor\` has the commands. Install with clusterDns.configure=false`,
+    );
   }
   const { configMap, key, files, environment } = corefile;
   const { spec } = workload.object as Deployment; // by its kind

@@ -50,7 +50,16 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
     tolerations: [{ key: 'example', operator: 'Exists', effect: 'NoSchedule' }],
   },
   'external-redis': {
-    redis: { bundled: { enabled: false }, external: { existingSecret: 'example', key: 'address' } },
+    redis: {
+      bundled: { enabled: false },
+      external: {
+        existingSecret: 'example',
+        key: 'address',
+        passwordKey: 'password',
+        sentinelPasswordKey: 'sentinel-password',
+        tls: { existingSecret: 'certificates', clientCertificate: true, serverName: 'redis.example.com' },
+      },
+    },
   },
   monitored: {
     monitoring: {
