@@ -126,10 +126,11 @@ const SURENESS: Readonly<Record<WorkloadEvidence['attribution'], string>> = {
   unknown: ' (no pod is known to have had this address then)',
 };
 
-function answers({ addresses, ttlSeconds, cnames }: HostRecord): readonly string[] {
+function answers({ addresses, ttlSeconds, cnames, askedAs }: HostRecord): readonly string[] {
   if (addresses.length === 0) return [];
   const ttl = ttlSeconds.min === ttlSeconds.max ? `${ttlSeconds.min}` : `${ttlSeconds.min} to ${ttlSeconds.max}`;
   return [
+    ...(askedAs === undefined ? [] : [`Asked for as ${askedAs}, a Service of type ExternalName that leads here.`]),
     ...(cnames.length === 0 ? [] : [`An alias: ${cnames.join(' → ')}.`]),
     `${addresses.join(', ')}; TTL ${ttl} s.`,
   ];

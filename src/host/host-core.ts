@@ -19,7 +19,7 @@ import {
 } from './host-record.js';
 import type { FlagChange, HostDecision, HostTransition, WildcardProposal } from './host-store.js';
 import { FIRST_REASON } from './lifecycle.js';
-import type { ObservationGroup } from './observation-group.js';
+import { readChain, type ObservationGroup } from './observation-group.js';
 import { DAY_MS, MINUTE_MS } from './time-units.js';
 
 /** What is stored of a host apart from its evidence. */
@@ -223,7 +223,7 @@ export function toRecord(
     lookups: core.lookups,
     addresses: Object.keys(core.addresses).sort(),
     ttlSeconds: core.ttlSeconds,
-    cnames: core.cnames.chain,
+    ...readChain(core.cnames.chain),
     days: core.days.toReversed(),
     flags: core.flags,
     ports: core.ports,

@@ -126,6 +126,8 @@ export interface HostRecord extends Usage {
   readonly addresses: readonly string[];
   readonly ttlSeconds: { readonly min: number; readonly max: number };
   readonly cnames: readonly string[];
+  /** The Service of type ExternalName by which the host was looked up last; absent when it was asked for itself. */
+  readonly askedAs?: string;
   /** The latest {@link MAX_DAYS} days with a look-up, oldest first. */
   readonly days: readonly DailyLookups[];
   /** Sorted by name. */

@@ -3,6 +3,20 @@ import { EVIDENCE_SLOT_MS, type Observation } from '../observation/observation.j
 import { pendingField } from './evidence-fields.js';
 import { DAY_MS, MINUTE_MS } from './time-units.js';
 
+/** A chain as stored: `<` stands before the name that led to the host, and is in no name. */
+function chainWords({ cnames, askedAs }: Observation): readonly string[] {
+  return askedAs === undefined ? cnames : [`<${askedAs}`, ...cnames];
+}
+
+/** What {@link ObservationGroup.chain} says, in words. */
+export function readChain(words: readonly string[]): {
+  readonly cnames: readonly string[];
+  readonly askedAs?: string;
+} {
+  const [first, ...rest] = words;
+  return first?.startsWith('<') === true ? { askedAs: first.slice(1), cnames: rest } : { cnames: words };
+}
+
 /** What a batch says of one host, merged as far as it can be without the store. */
 export class ObservationGroup {
   readonly hostname: Hostname;
@@ -36,7 +50,7 @@ export class ObservationGroup {
     for (const address of observation.addresses) {
       if (minute > (this.addresses.get(address) ?? -1)) this.addresses.set(address, minute);
     }
-    this.#addChain(minute, observation.cnames);
+    this.#addChain(minute, chainWords(observation));
     const day = Math.floor(firstObservedAtMs / DAY_MS);
     this.days.set(day, (this.days.get(day) ?? 0) + lookups);
     this.#addRow(observation);

@@ -13,6 +13,8 @@ export interface Answer {
   readonly addresses: readonly string[];
   readonly ttlSeconds: { readonly min: number; readonly max: number };
   readonly cnames: readonly string[];
+  /** The Service of type ExternalName that was asked for. */
+  readonly askedAs?: string;
 }
 
 export interface AnswerSettings extends ScopeSettings {
@@ -46,7 +48,11 @@ export function readAnswer(message: DnsMessage, context: AnswerContext): Answer 
   if (typeof hostname !== 'string') return hostname;
   if (external.length === 0) return { rejection: 'internal-address' };
   const ttls = records.map(({ ttlSeconds }) => ttlSeconds);
+  const asked = names[0] ?? '.';
+  const domain = context.cluster.find(asked);
+  const isExternalName = domain !== undefined && !askedBefore(asked, domain).includes(hostname);
   return {
+    ...(isExternalName ? { askedAs: names[names.indexOf(hostname) - 1] ?? asked } : {}),
     hostname,
     addresses: external.slice(0, MAX_ADDRESSES),
     ttlSeconds: { min: Math.min(...ttls), max: Math.max(...ttls) },

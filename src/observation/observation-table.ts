@@ -139,6 +139,7 @@ interface Host {
   readonly hostname: Answer['hostname'];
   addresses: readonly string[];
   cnames: readonly string[];
+  askedAs: string | undefined;
 }
 
 export function createObservationTable(options: ObservationTableOptions): ObservationTable {
@@ -483,6 +484,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       hostname: result.hostname,
       addresses: [...before, ...fresh].slice(-MAX_ADDRESSES),
       cnames: result.cnames,
+      askedAs: result.askedAs,
     };
     aliases.add(id, result, facts[name]?.text ?? '');
     return id;
@@ -604,6 +606,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
       addresses: host.addresses.toSorted(),
       ttlSeconds: { min: ttls[id * 2] as number, max: ttls[id * 2 + 1] as number },
       cnames: host.cnames,
+      ...(host.askedAs === undefined ? {} : { askedAs: host.askedAs }),
       firstObservedAtMs: times[row * TIMES + FIRST_MS] as number,
       lastObservedAtMs: times[row * TIMES + LAST_MS] as number,
       lookups: counts[row * COUNTS + LOOKUPS] as number,

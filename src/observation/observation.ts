@@ -27,6 +27,8 @@ export interface Observation {
   readonly ttlSeconds: { readonly min: number; readonly max: number };
   /** Targets of the CNAME chain, in order, from the name asked; empty when there is none. */
   readonly cnames: readonly string[];
+  /** The Service of type ExternalName that was asked for, whose answer leads to the host; absent otherwise. */
+  readonly askedAs?: string;
   /** Query time of the first and last look-up (Unix milliseconds, by the DNS server's clock). */
   readonly firstObservedAtMs: number;
   readonly lastObservedAtMs: number;

@@ -50,7 +50,13 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
     it('gives back what was recorded, as a candidate with its evidence waiting', () =>
       withStore(async (store) => {
         await store.record(
-          batch(1, [observation({ cnames: ['edge.example.net'], pod: { namespace: 'shop', name: 'web-0' } })]),
+          batch(1, [
+            observation({
+              cnames: ['edge.example.net'],
+              askedAs: 'www.shop.svc.cluster.local',
+              pod: { namespace: 'shop', name: 'web-0' },
+            }),
+          ]),
         );
         expect(await store.get(WWW)).toEqual({
           hostname: WWW,
@@ -63,6 +69,7 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
           addresses: ['192.0.2.1'],
           ttlSeconds: { min: 30, max: 60 },
           cnames: ['edge.example.net'],
+          askedAs: 'www.shop.svc.cluster.local',
           days: [{ dayMs: Date.UTC(2026, 0, 1), lookups: 1 }],
           flags: [],
           ports: [],
@@ -542,6 +549,7 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         addresses: fc.uniqueArray(fc.constantFrom('192.0.2.1', '192.0.2.2', '2001:db8::1'), { minLength: 1 }),
         ttl: fc.integer({ min: 0, max: 3600 }),
         cnames: fc.constantFrom([], ['x.example.net'], ['y.example.net', 'z.example.net']),
+        alias: fc.constantFrom({}, { askedAs: 'a.shop.svc.cluster.local' }),
         day: fc.integer({ min: 0, max: 2 }),
         slot: fc.integer({ min: 0, max: 3 }),
         offset: fc.integer({ min: 0, max: 9_999 }),
@@ -561,6 +569,7 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
                 addresses: fact.addresses.toSorted(),
                 ttlSeconds: { min: fact.ttl, max: fact.ttl },
                 cnames: fact.cnames,
+                ...fact.alias,
                 firstObservedAtMs: atMs,
                 lastObservedAtMs: atMs,
                 lookups: fact.lookups,

@@ -96,6 +96,7 @@ const host = z.strictObject({
   reason: z.string().optional(),
   addresses: z.array(z.string()).optional(),
   cnames: z.array(z.string()).optional(),
+  askedAs: z.string().optional(),
   /** Smallest and largest. */
   ttl: z.tuple([z.int(), z.int()]).optional(),
   /** First and last look-up, since the start of the scenario. */

@@ -47,6 +47,7 @@ function viewHost(record: HostRecord, stated: ExpectedHost | undefined, startMs:
     reason: record.reason,
     addresses: [...record.addresses],
     cnames: [...record.cnames],
+    askedAs: record.askedAs ?? '',
     ttl: [record.ttlSeconds.min, record.ttlSeconds.max],
     seen: [record.firstSeenMs - startMs, record.lastSeenMs - startMs],
     lookups: record.lookups,
