@@ -307,6 +307,34 @@ describe('every plan', () => {
     );
   });
 
+  it('keeps every limit', () => {
+    const limits = fc.record({
+      maxChanges: fc.nat(4),
+      maxDeletions: fc.nat(3),
+      maxEntries: fc.nat(6),
+      maxEntriesPerNamespace: fc.nat(3),
+    });
+    fc.assert(
+      fc.property(situation, limits, (input, some) => {
+        const planned = plan({ ...input, policy: { ...policy, ...some } });
+        const { create, update, delete: deletes } = planned;
+        const narrowing = update.filter(({ narrows }) => narrows);
+        expect(create.length + update.length + deletes.length).toBeLessThanOrEqual(some.maxChanges);
+        expect(narrowing.length + deletes.length).toBeLessThanOrEqual(some.maxDeletions);
+        const ours = (entries: readonly ServiceEntry[]): readonly ServiceEntry[] =>
+          entries.filter(({ metadata }) => metadata.labels !== undefined);
+        const [before, after] = [ours(input.current), ours(carryOut(input.current, planned))];
+        expect(after.length).toBeLessThanOrEqual(Math.max(before.length, some.maxEntries));
+        for (const namespace of NAMESPACES) {
+          const count = (entries: readonly ServiceEntry[]): number =>
+            entries.filter(({ metadata }) => metadata.namespace === namespace).length;
+          expect(count(after)).toBeLessThanOrEqual(Math.max(count(before), some.maxEntriesPerNamespace));
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('leaves no more entries for a host in a namespace than there were, or one', () => {
     const count = (entries: readonly ServiceEntry[]): Map<string, number> => {
       const counts = new Map<string, number>();
