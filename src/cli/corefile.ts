@@ -82,6 +82,7 @@ function unpatchSubcommand(terminal: Terminal): Command {
     .description('Print the Corefile without the tap that patch has added.')
     .argument('<FILE>', 'the Corefile, or - for stdin')
     .option('--endpoint <ENDPOINT>', 'with --force: of the tap')
+    .option('--coredns <VERSION>', 'not needed; taken so that the flags of patch may stay')
     .option('--force', 'remove the tap with the endpoint also where the comments around it are gone, whoever wrote it')
     .action(async (file: string, { endpoint, force = false }: { endpoint?: string; force?: boolean }) => {
       if (force && endpoint === undefined) command.error('error: --force needs --endpoint');

@@ -26,6 +26,10 @@ export const FINDINGS = {
   'collector-unreadable': ['warning', "the collector's metrics cannot be read through the API server"],
   'corefile-not-found': ['problem', 'no Corefile is where the workload reads it'],
   'corefile-refused': ['problem', 'the Corefile gets no tap'],
+  'crds-absent': [
+    'warning',
+    'the custom resource definitions of Istio are not installed: ServiceEntries can be written into a directory only',
+  ],
   'dns-absent': [
     'problem',
     'no pod of the cluster answers DNS: a service of the nodes or of the provider does, and cannot be tapped',
@@ -53,6 +57,10 @@ export const FINDINGS = {
   'istio-dns-capture': [
     'note',
     'sidecars answer hosts of ServiceEntries with addresses themselves: CoreDNS does not see those, and silence does not mean unused',
+  ],
+  'istio-elsewhere': [
+    'note',
+    'the API server knows ServiceEntries, but no istiod is found: its control plane may be outside the cluster',
   ],
   'istio-registry-only': [
     'note',

@@ -19,6 +19,8 @@ export interface DoctorInput {
   readonly rights?: readonly ReviewedRight[] | undefined;
   readonly store?: StoreReport | undefined;
   readonly arrival?: ArrivalCheck | undefined;
+  /** Whether the API server knows ServiceEntries. */
+  readonly servesServiceEntries?: boolean | undefined;
   /** Istio was not found, and not everything could be read. */
   readonly mayHaveIstio?: boolean;
   /** Where CoreDNS is to send to. */
@@ -124,13 +126,13 @@ function findingsOf(
   check: LiveCheck | undefined,
   steps: VendorSteps | undefined,
 ): readonly DoctorFinding[] {
-  const { dns, istio, rights = [], store, arrival, endpoint, notRead } = input;
+  const { dns, rights = [], store, arrival, endpoint, notRead } = input;
   const findings = [
     ...dnsFindings(dns),
     ...nodeFindings(dns),
     ...versionFindings(dns, endpoint),
     ...(check === undefined ? [] : check.findings),
-    ...(input.mayHaveIstio === true ? [] : istioFindings(istio)),
+    ...istioFindings(input),
     ...storeFindings(store),
     ...rights.filter(({ allowed }) => !allowed).map((right) => finding('right-missing', describeRight(right))),
     ...notRead.map((what) => finding('not-read', what)),
@@ -255,8 +257,13 @@ function versionFindings({ kind, version, platform }: ClusterDns, endpoint: stri
   ];
 }
 
-function istioFindings(istio: Istio | undefined): readonly DoctorFinding[] {
-  if (istio === undefined) return [finding('istio-absent')];
+function istioFindings({ istio, servesServiceEntries, mayHaveIstio = false }: DoctorInput): readonly DoctorFinding[] {
+  const crds = servesServiceEntries === false ? [finding('crds-absent')] : [];
+  if (istio === undefined) {
+    if (mayHaveIstio) return crds;
+    // Some providers run the control plane outside the cluster.
+    return [...crds, finding(servesServiceEntries === true ? 'istio-elsewhere' : 'istio-absent')];
+  }
   const { revisions, ambient } = istio;
   const codes: (DoctorFindingCode | false)[] = [
     revisions.length > 1 && 'istio-several',
@@ -265,7 +272,7 @@ function istioFindings(istio: Istio | undefined): readonly DoctorFinding[] {
     ambient !== undefined && 'istio-ambient',
     ambient?.dnsCapture === true && 'istio-ambient-capture',
   ];
-  return codes.filter((code) => code !== false).map((code) => finding(code));
+  return [...crds, ...codes.filter((code) => code !== false).map((code) => finding(code))];
 }
 
 function storeFindings(store: StoreReport | undefined): readonly DoctorFinding[] {

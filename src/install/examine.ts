@@ -1,4 +1,5 @@
 import type { KubernetesClient } from '../kubernetes/client.js';
+import { discoverVersion } from '../kubernetes/discovery.js';
 import { KubernetesError } from '../kubernetes/kubernetes-error.js';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import { type ClusterObjects, liveObjects } from './cluster-objects.js';
@@ -70,12 +71,27 @@ async function askCluster(client: KubernetesClient, { dns, namespace, store, sig
   const changesCorefile = dns.route === 'configmap';
   const wanted = rightsToInstall({ dnsNamespace: dns.namespace, namespace, changesCorefile });
   const rights: readonly ReviewedRight[] = await reviewRights(client, wanted, signal);
+  const asked = { rights, servesServiceEntries: await servesServiceEntries(client, signal) };
   try {
-    return { rights, arrival: completeArrival(await verifyArrival(client, dns.namespace, signal), store?.collectors) };
+    return {
+      ...asked,
+      arrival: completeArrival(await verifyArrival(client, dns.namespace, signal), store?.collectors),
+    };
   } catch (err) {
     if (!isForbidden(err)) throw err;
     notRead.add('Pod');
-    return { rights };
+    return asked;
+  }
+}
+
+async function servesServiceEntries(client: KubernetesClient, signal: AbortSignal | undefined): Promise<boolean> {
+  const options = { group: 'networking.istio.io', plural: 'serviceentries', versions: ['v1', 'v1beta1', 'v1alpha3'] };
+  try {
+    await discoverVersion({ client, ...options, ...(signal && { signal }) });
+    return true;
+  } catch (err) {
+    if (err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_RESOURCE_ABSENT') return false;
+    throw err;
   }
 }
 

@@ -54,7 +54,7 @@ describe('istio-discovery corefile', () => {
     expect(patched).toMatchObject({ code: 0 });
     expect(patched.stdout).toContain('    dnstap unix:///run/istio-discovery/dnstap.sock full\n');
     expect(patched.stderr).toContain('listen-first');
-    const unpatched = await corefile(['unpatch', '-'], patched.stdout);
+    const unpatched = await corefile(['unpatch', ...TAP, '-'], patched.stdout);
     expect(unpatched.stdout).toBe(readFileSync(KUBEADM, 'utf8'));
   });
 
