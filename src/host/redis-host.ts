@@ -33,7 +33,7 @@ export function readCore(hash: HostHash): HostCore | undefined {
       return { dayMs: Number(day) * DAY_MS, lookups: Number(lookups) };
     }),
     ...(firstState === undefined ? {} : { first: { state: firstState as HostState, reason: firstReason } }), // by writeCore
-    transitions: lines<Transition>(hash['x']),
+    transitions: linesOf(hash['x']).map(readTransition),
     flags: words(hash['g']).map(readFlag),
     ports: lines<HostPort>(hash['o']),
     decisions: lines<Decision>(hash['k']),
@@ -47,7 +47,7 @@ export function writeCore(core: HostCore, isNew: boolean): HostHash {
   const fields = {
     i: core.first === undefined ? '' : `${core.first.state} ${core.first.reason}`,
     s: stateOf(core) === 'candidate' ? '' : stateOf(core),
-    x: jsonLines(core.transitions),
+    x: core.transitions.map(writeTransition).join('\n'),
     g: core.flags.map(({ name, sinceMs, untilMs }) => `${name}:${sinceMs}:${untilMs ?? ''}`).join(' '),
     o: jsonLines(core.ports),
     k: jsonLines(core.decisions),
@@ -87,10 +87,35 @@ function pairs(list: readonly string[]): readonly (readonly [string, string])[] 
   return list.flatMap((word, index) => (index % 2 === 0 ? [[word, list[index + 1] ?? ''] as const] : []));
 }
 
-/** One JSON text a line; written by writeCore and `lua/transition.ts` only. */
+/** One JSON text a line; written by writeCore only. */
 function lines<T>(text: string | undefined): T[] {
-  return (text ?? '')
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as T);
+  return linesOf(text).map((line) => JSON.parse(line) as T);
+}
+
+const linesOf = (text: string | undefined): string[] => (text ?? '').split('\n').filter((line) => line !== '');
+
+const STATE_LETTERS = {
+  candidate: 'c',
+  quarantined: 'q',
+  eligible: 'e',
+  ignored: 'i',
+  approved: 'a',
+  applied: 'w',
+  stale: 's',
+  retired: 'r',
+} as const satisfies Readonly<Record<HostState, string>>;
+const STATES = new Map(Object.entries(STATE_LETTERS).map(([state, letter]) => [letter, state as HostState])); // its keys
+
+/**
+ * `<letter of the state><Unix milliseconds to the base of 36> <reason>`. The steps of most hosts then are no more than 64
+ * octets, and a hash of such values takes a third of the memory (`hash-max-listpack-value` of Redis).
+ */
+export function writeTransition({ state, reason, atMs }: Transition): string {
+  return `${STATE_LETTERS[state]}${atMs.toString(36)} ${reason.replaceAll('\n', ' ')}`;
+}
+
+function readTransition(line: string): Transition {
+  const space = line.indexOf(' ');
+  const state = STATES.get(line[0] as (typeof STATE_LETTERS)[HostState]) ?? 'candidate';
+  return { state, reason: line.slice(space + 1), atMs: Number.parseInt(line.slice(1, space), 36) };
 }

@@ -18,7 +18,7 @@ import {
   proposedCore,
   type HostCore,
 } from './host-core.js';
-import type { HostRecord, Transition } from './host-record.js';
+import type { HostRecord } from './host-record.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
 import {
   NO_OVERFLOW,
@@ -68,7 +68,7 @@ import { groupObservations, type ObservationGroup } from './observation-group.js
 import type { TailBatch } from './observation-feed.js';
 import { RedisTail } from './redis-tail.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
-import { readCore, readHost, writeCore, type HostHash } from './redis-host.js';
+import { readCore, readHost, writeCore, writeTransition, type HostHash } from './redis-host.js';
 import { registrableDomain } from './registrable-domain.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
@@ -196,7 +196,7 @@ class RedisStore implements HostStore {
   async transition(transitions: readonly HostTransition[]): Promise<void> {
     await this.#run((of) => {
       for (const { hostname, from, to, reason, atMs } of transitions) {
-        const line = JSON.stringify({ state: to, reason, atMs } satisfies Transition);
+        const line = writeTransition({ state: to, reason, atMs });
         of(shardOf(hostname)).transitionHost(1, hostKey(hostname), from, to, line);
       }
     });

@@ -9,7 +9,7 @@ import { MAX_CHILDREN, MAX_DAYS } from '../host-record.js';
  * A host is a hash. Times are Unix milliseconds; lists are words separated by a blank.
  * ```
  *   f, l, n   first seen, last seen, lookups          s   state, absent: candidate
- *   t         "<min ttl> <max ttl>"                   x   transitions, one JSON text a line, oldest first
+ *   t         "<min ttl> <max ttl>"                   x   transitions, one a line (see redis-host.ts), oldest first
  *   a         "<address> <minute last seen> …"        q   number of pending rows
  *   c         "<minute last seen> <cname> …"          p|…, w|…   "<first> <last> <lookups>" (see evidence-fields.ts)
  *   d         "<day since 1970>:<lookups> …", newest first       i   "<state> <reason>" that it began with, if not a look-up

@@ -2,7 +2,7 @@ import { MAX_TRANSITIONS } from '../host-record.js';
 
 /** Moves one host along its life. */
 export const TRANSITION = `
--- Input   KEYS[1] host   ARGV[1] from   ARGV[2] to   ARGV[3] the transition as JSON
+-- Input   KEYS[1] host   ARGV[1] from   ARGV[2] to   ARGV[3] the transition as a line
 -- Output  1 moved, 0 the host is not in that state, or is not known
 -- Atomic  so that of two who move a host from one state, one succeeds.
 local known = redis.call('HMGET', KEYS[1], 'f', 's', 'x')
