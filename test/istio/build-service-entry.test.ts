@@ -72,13 +72,14 @@ describe('buildServiceEntry', () => {
   it.each([
     ['no port', { ports: [] }, 'ISTIO_ERR_PORTS'],
     ['port 0', { ports: [{ number: 0, protocol: 'TLS' }] }, 'ISTIO_ERR_PORTS'],
+    ['port 443.5', { ports: [{ number: 443.5, protocol: 'TLS' }] }, 'ISTIO_ERR_PORTS'],
     ['port 65536', { ports: [{ number: 65_536, protocol: 'TLS' }] }, 'ISTIO_ERR_PORTS'],
     [
       'a number twice',
       {
         ports: [
           { number: 443, protocol: 'TLS' },
-          { number: 443, protocol: 'HTTP' },
+          { number: 443, protocol: 'HTTPS' },
         ],
       },
       'ISTIO_ERR_PORTS',
