@@ -1,11 +1,25 @@
-import type { NodeCache } from './detect-node-cache.js';
-import { checkCorefile, type CorefileCheck, type CorefileFinding, isFault } from './corefile/check-corefile.js';
-import { corefileLine } from './corefile/corefile-line.js';
-import { explainRefusal } from './corefile/explain.js';
+import type { CorefileCheck } from './corefile/check-corefile.js';
 import { insertTap } from './corefile/insert-tap.js';
 import { type ClusterDns, tapPoint } from './detect-cluster-dns.js';
 import type { Istio } from './detect-istio.js';
-import { corefileFinding, type DoctorFinding, type DoctorFindingCode, finding } from './doctor-findings.js';
+import { type DoctorFinding, finding } from './doctor-findings.js';
+import {
+  arrivalFindings,
+  dnsFindings,
+  type IstioEvidence,
+  istioFindings,
+  nodeFindings,
+  rightFindings,
+  storeFindings,
+  versionFindings,
+} from './doctor-rules.js';
+import {
+  ANY_ENDPOINT,
+  checkLiveCorefile,
+  corefileContext,
+  isTapAbsent,
+  type LiveCheck,
+} from './live-corefile-check.js';
 import type { Platform } from './platform.js';
 import type { ReviewedRight } from './rights.js';
 import type { StoreReport } from './store-report.js';
@@ -13,16 +27,11 @@ import { vendorSteps, type VendorSteps } from './vendor-route.js';
 import type { ArrivalCheck } from './verify-arrival.js';
 
 /** What was found out; what is absent was not asked. */
-export interface DoctorInput {
+export interface DoctorInput extends IstioEvidence {
   readonly dns: ClusterDns;
-  readonly istio?: Istio | undefined;
   readonly rights?: readonly ReviewedRight[] | undefined;
   readonly store?: StoreReport | undefined;
   readonly arrival?: ArrivalCheck | undefined;
-  /** Whether the API server knows ServiceEntries. */
-  readonly servesServiceEntries?: boolean | undefined;
-  /** Istio was not found, and not everything could be read. */
-  readonly mayHaveIstio?: boolean;
   /** Where CoreDNS is to send to. */
   readonly endpoint: string;
   /** Whether that is only a stand-in for commands. */
@@ -95,7 +104,7 @@ export function diagnose(found: DoctorInput): DoctorReport {
 function planOf(verdict: DoctorReport['verdict'], { dns, namespace }: DoctorInput): readonly string[] {
   if (verdict !== 'ready' && verdict !== 'by-hand') return [];
   const { configMap = '', key = '', text = '' } = dns.corefile ?? {};
-  const insertion = insertTap(text, { ...contextOf(dns), endpoint: ANY_ENDPOINT });
+  const insertion = insertTap(text, { ...corefileContext(dns), endpoint: ANY_ENDPOINT });
   if ('refused' in insertion) return [];
   const blocks = insertion.tapped.map((keys) => keys.join(' ')).join(' and ');
   const restart = insertion.cautions.includes('no-reload') ? '; then the pods of CoreDNS are restarted' : '';
@@ -105,11 +114,6 @@ function planOf(verdict: DoctorReport['verdict'], { dns, namespace }: DoctorInpu
       ? `A dnstap line goes into server block ${blocks} of ConfigMap ${configMap}, key ${key}; every other byte stays${restart}.`
       : 'You run the commands below: they give the line to CoreDNS in the way that lasts here.',
   ];
-}
-
-function contextOf({ version, corefile }: ClusterDns) {
-  const { files = new Map(), directories = [], environment = new Map() } = corefile ?? {};
-  return { files, directories, environment, ...(version !== undefined && { version }) };
 }
 
 function whatWasAsked({ istio, rights, store, arrival }: DoctorInput): Partial<DoctorReport> {
@@ -134,7 +138,8 @@ function findingsOf(
     ...(check === undefined ? [] : check.findings),
     ...istioFindings(input),
     ...storeFindings(store),
-    ...rights.filter(({ allowed }) => !allowed).map((right) => finding('right-missing', describeRight(right))),
+    // Who only looks at what is installed needs none of them.
+    ...(isInstalled(input) ? [] : rightFindings(rights)),
     ...notRead.map((what) => finding('not-read', what)),
     ...arrivalFindings(arrival, check),
     ...exampleFindings(input, steps),
@@ -155,179 +160,6 @@ function verdictOf(
   }
   if (hasProblem) return 'broken';
   return arrival.state === 'arriving' ? 'installed' : 'unverified';
-}
-
-interface LiveCheck {
-  readonly blocks: CorefileCheck['blocks'];
-  readonly findings: readonly DoctorFinding[];
-}
-
-/** Whether a Corefile takes a tap does not depend on where the tap goes. */
-const ANY_ENDPOINT = 'unix:///run/istio-discovery/dnstap.sock';
-
-/** Before installation a missing tap is what is expected; a Corefile that would be refused is not. */
-function checkLiveCorefile(dns: ClusterDns, endpoint: string | undefined): LiveCheck | undefined {
-  if (dns.corefile === undefined) return undefined;
-  const { text } = dns.corefile;
-  const context = contextOf(dns);
-  const check = checkCorefile(text, { ...context, ...(endpoint !== undefined && { endpoint }) });
-  if ('refused' in check) return { blocks: [], findings: [finding('corefile-refused', explainRefusal(check))] };
-  const refused = refusalOf(text, { ...context, endpoint: endpoint ?? ANY_ENDPOINT });
-  const findings = check.findings.map((each) => describeFinding(each, endpoint !== undefined));
-  return { blocks: check.blocks, findings: refused === undefined ? findings : [...findings, refused] };
-}
-
-function refusalOf(text: string, options: Parameters<typeof insertTap>[1]): DoctorFinding | undefined {
-  const result = insertTap(text, options);
-  // What is wrong with the version is told apart.
-  const isTold = 'refused' in result && result.refused.startsWith('version-');
-  return 'refused' in result && !isTold ? finding('corefile-refused', explainRefusal(result)) : undefined;
-}
-
-/** Taps of others are theirs to repair: for us they are only to be known, unless DNS is in danger. */
-function describeFinding(found: CorefileFinding, isTapped: boolean): DoctorFinding {
-  const { code, subject, line, file } = found;
-  const at = [file, line === undefined ? undefined : `line ${line}`, subject].filter(Boolean).join(', ');
-  const warning = isFault(found) || code === 'no-reload' || code === 'block-in-import' ? 'warning' : 'note';
-  const severity = isTapped && (code === 'tap-absent' || code === 'second-tap') ? 'problem' : warning;
-  return corefileFinding(code, severity, at === '' ? undefined : at);
-}
-
-function dnsFindings({ kind, platform, workload, corefile, route }: ClusterDns): readonly DoctorFinding[] {
-  if (kind === 'none') return [finding('dns-absent')];
-  const isReady = workload === undefined || workload.readyReplicas >= workload.replicas;
-  const ready = isReady ? [] : [finding('dns-not-ready')];
-  if (kind === 'kube-dns') return [finding('kube-dns'), ...ready];
-  if (platform === 'openshift') return [finding('dns-openshift'), ...ready];
-  // Where the node cache gets the tap, nobody changes CoreDNS.
-  const reverts =
-    route === 'node-cache' ? undefined : REVERTS[platform === 'rke2' ? platform : (workload?.managedBy ?? platform)];
-  return [
-    ...ready,
-    ...(corefile === undefined ? [finding('corefile-not-found')] : []),
-    ...(reverts === undefined ? [] : [finding(reverts)]),
-  ];
-}
-
-function nodeCacheCode({ bypassesClusterDns, corefile }: NodeCache): DoctorFindingCode {
-  if (!bypassesClusterDns) return 'node-cache-clients';
-  return corefile === undefined ? 'node-cache-bypass' : 'node-cache-tap';
-}
-
-function nodeFindings({ kind, nodeCache, kubeletVersions }: ClusterDns): readonly DoctorFinding[] {
-  const codes: (DoctorFindingCode | false | undefined)[] = [
-    nodeCache?.kind === 'aks-localdns' && 'node-cache-aks',
-    nodeCache?.kind === 'node-local-dns' && nodeCacheCode(nodeCache),
-    kind === 'coredns' && !kubeletVersions.every(hasNativeSidecars) && 'native-sidecars-absent',
-  ];
-  return codes.filter((code) => code !== false && code !== undefined).map((code) => finding(code));
-}
-
-/** By who manages the workload, else by platform. */
-const REVERTS: Readonly<Record<string, DoctorFindingCode>> = {
-  'addon-manager': 'addons-revert',
-  aks: 'aks-reverts',
-  eks: 'eks-reverts',
-  Helm: 'helm-reverts',
-  k3s: 'k3s-reverts',
-  kind: 'kubeadm-reverts',
-  kubeadm: 'kubeadm-reverts',
-  minikube: 'minikube-reverts',
-  rke2: 'rke2-reverts',
-};
-
-/** On by default since 1.29; before, the container would hold up its pod for ever. */
-function hasNativeSidecars(kubelet: string): boolean {
-  const [, major = '0', minor = '0'] = /^v(\d+)\.(\d+)/.exec(kubelet) ?? [];
-  return Number(major) > 1 || Number(minor) >= 29;
-}
-
-function versionFindings({ kind, version, platform }: ClusterDns, endpoint: string): readonly DoctorFinding[] {
-  if (kind !== 'coredns' || platform === 'openshift') return [];
-  const line = corefileLine({ endpoint, ...(version !== undefined && { version }) });
-  if ('refused' in line) {
-    const isVersion = line.refused.startsWith('version-');
-    return [finding(isVersion ? 'version-refused' : 'corefile-refused', explainRefusal(line))];
-  }
-  return [
-    ...(version === undefined ? [finding('version-unknown')] : []),
-    ...(line.cautions.includes('listen-first') ? [finding('listen-first')] : []),
-    ...(line.cautions.includes('only-tap') ? [finding('one-tap')] : []),
-    finding('reload-wedge'),
-  ];
-}
-
-function istioFindings({ istio, servesServiceEntries, mayHaveIstio = false }: DoctorInput): readonly DoctorFinding[] {
-  const crds = servesServiceEntries === false ? [finding('crds-absent')] : [];
-  if (istio === undefined) {
-    if (mayHaveIstio) return crds;
-    // Some providers run the control plane outside the cluster.
-    return [...crds, finding(servesServiceEntries === true ? 'istio-elsewhere' : 'istio-absent')];
-  }
-  const { revisions, ambient } = istio;
-  const codes: (DoctorFindingCode | false)[] = [
-    revisions.length > 1 && 'istio-several',
-    revisions.some(({ outboundTrafficPolicy }) => outboundTrafficPolicy === 'REGISTRY_ONLY') && 'istio-registry-only',
-    revisions.some(({ dnsCapture }) => dnsCapture) && 'istio-dns-capture',
-    ambient !== undefined && 'istio-ambient',
-    ambient?.dnsCapture === true && 'istio-ambient-capture',
-  ];
-  return [...crds, ...codes.filter((code) => code !== false).map((code) => finding(code))];
-}
-
-function storeFindings(store: StoreReport | undefined): readonly DoctorFinding[] {
-  if (store === undefined) return [];
-  if (!store.reachable) return [finding('store-unreachable', store.reason)];
-  if (store.kind === 'embedded') return [];
-  const { persistence, evictionPolicy } = store;
-  const codes: (DoctorFindingCode | false)[] = [
-    persistence === undefined && 'store-persistence-unknown',
-    persistence === 'none' && 'store-volatile',
-    evictionPolicy !== undefined && evictionPolicy !== 'noeviction' && 'store-evicts',
-  ];
-  return codes.filter((code) => code !== false).map((code) => finding(code));
-}
-
-const ARRIVAL_FINDINGS: Readonly<Record<Exclude<ArrivalCheck['state'], 'absent'>, DoctorFindingCode>> = {
-  alone: 'collector-alone',
-  arriving: 'queries-arrive',
-  silent: 'collector-silent',
-  unreadable: 'collector-unreadable',
-};
-
-function arrivalFindings(arrival: ArrivalCheck | undefined, check: LiveCheck | undefined): readonly DoctorFinding[] {
-  // Before installation there is no collector, which is no finding.
-  if (arrival === undefined || arrival.state === 'absent') return [];
-  const found = finding(ARRIVAL_FINDINGS[arrival.state]);
-  const isPending = arrival.state === 'alone' && !isTapAbsent(check);
-  return isPending ? [found, finding('reload-pending')] : [found];
-}
-
-function isTapAbsent(check: LiveCheck | undefined): boolean {
-  return check === undefined || check.findings.some(({ code }) => code === 'tap-absent' || code === 'corefile-refused');
-}
-
-function describeRight({ verb, group, resource, namespace }: ReviewedRight): string {
-  const name = group === '' ? resource : `${resource}.${group}`;
-  return `${verb} ${name}${namespace === undefined ? '' : ` in ${namespace}`}`;
-}
-
-function describeDns(dns: ClusterDns): DoctorReport['dns'] {
-  const { kind, platform, namespace, service, workload, version, kubeletVersions } = dns;
-  return {
-    kind,
-    platform,
-    namespace,
-    ...(service && { service: service.name, clusterIp: service.clusterIp }),
-    ...(workload && {
-      workload: `${workload.kind}/${workload.name}`,
-      readyReplicas: workload.readyReplicas,
-      replicas: workload.replicas,
-      ...(workload.managedBy !== undefined && { managedBy: workload.managedBy }),
-    }),
-    ...(version !== undefined && { version }),
-    kubelets: kubeletVersions,
-  };
 }
 
 function exampleFindings(
@@ -351,4 +183,22 @@ function describeNodeCache({ nodeCache }: ClusterDns): Pick<DoctorReport, 'nodeC
   if (nodeCache === undefined) return {};
   const { kind, version, bypassesClusterDns } = nodeCache;
   return { nodeCache: { kind, ...(version !== undefined && { version }), bypassesClusterDns } };
+}
+
+function describeDns(dns: ClusterDns): DoctorReport['dns'] {
+  const { kind, platform, namespace, service, workload, version, kubeletVersions } = dns;
+  return {
+    kind,
+    platform,
+    namespace,
+    ...(service && { service: service.name, clusterIp: service.clusterIp }),
+    ...(workload && {
+      workload: `${workload.kind}/${workload.name}`,
+      readyReplicas: workload.readyReplicas,
+      replicas: workload.replicas,
+      ...(workload.managedBy !== undefined && { managedBy: workload.managedBy }),
+    }),
+    ...(version !== undefined && { version }),
+    kubelets: kubeletVersions,
+  };
 }

@@ -1,10 +1,7 @@
-import { KubernetesClient } from '../../src/kubernetes/client.js';
-import { liveObjects } from '../../src/install/cluster-objects.js';
 import { detectClusterDns, type ClusterDns } from '../../src/install/detect-cluster-dns.js';
 import { versionOfImage } from '../../src/install/image-version.js';
 import { readOfflineObjects } from '../../src/install/offline-objects.js';
-import { startKubeApiserver } from '../support/kube-apiserver.js';
-import { applyPlatform, platformDirectory } from './platform.js';
+import { platformDirectory } from './platform.js';
 
 async function detect(platform: string): Promise<ClusterDns> {
   return detectClusterDns(await readOfflineObjects(platformDirectory(platform)));
@@ -99,21 +96,4 @@ describe('what answers DNS in a cluster', () => {
   ])('has the version of image %s', (image, expected) => {
     expect(versionOfImage(image)).toBe(expected);
   });
-});
-
-describe('detection in a real API server', () => {
-  it('finds the same as in files', async () => {
-    const server = await startKubeApiserver();
-    const client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
-    try {
-      await applyPlatform(server, 'k3s');
-      const dns = await detectClusterDns(liveObjects(client));
-      expect(summary(dns)).toBe(summary(await detect('k3s')));
-      expect(dns.corefile?.resourceVersion).toMatch(/^\d+$/);
-      expect(dns.corefile?.text).toBe((await detect('k3s')).corefile?.text);
-    } finally {
-      await client.close();
-      await server.stop();
-    }
-  }, 120_000);
 });
