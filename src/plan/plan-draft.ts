@@ -33,6 +33,9 @@ export class PlanDraft {
   /** Keys of those among them that are there already, as they should be. */
   readonly #settled = new Set<string>();
 
+  /** Entries of ours by namespace, with those that are to be created. */
+  readonly #countOf = new Map<string, number>();
+
   readonly #create: PlannedCreate[] = [];
   readonly #update: PlannedUpdate[] = [];
   readonly #deletions: DeletionCandidate[] = [];
@@ -42,6 +45,9 @@ export class PlanDraft {
   constructor(input: PlanInput) {
     this.#input = input;
     this.#situation = new Situation(input, sortByKey(input.current, keyOf));
+    for (const { metadata } of this.#situation.ours.values()) {
+      this.#countOf.set(metadata.namespace, (this.#countOf.get(metadata.namespace) ?? 0) + 1);
+    }
   }
 
   addWanted(): void {
@@ -78,9 +84,22 @@ export class PlanDraft {
     }
     const agreed = this.#agree(entry);
     if ('conflicts' in agreed) return this.#skip('protocol-conflict', entry, agreed.conflicts);
+    // Before it is accepted: what there is no room for covers nothing.
+    const ceiling = this.#takePlace(entry.metadata.namespace);
+    if (ceiling !== undefined) return this.#skip(ceiling, entry);
     const notImportedIn = this.#situation.visibility.blindNamespaces(entry);
     this.#create.push({ reason: 'wanted', entry: agreed.entry, ...(notImportedIn.length > 0 && { notImportedIn }) });
     this.#accepted.add(agreed.entry);
+  }
+
+  /** Counts one entry more in a namespace, or says which ceiling is reached. */
+  #takePlace(namespace: string): SkipReason | undefined {
+    const { maxEntries = Infinity, maxEntriesPerNamespace = Infinity } = this.#input.policy;
+    const count = this.#countOf.get(namespace) ?? 0;
+    if (this.#situation.ours.size + this.#create.length >= maxEntries) return 'entry-ceiling';
+    if (count >= maxEntriesPerNamespace) return 'namespace-ceiling';
+    this.#countOf.set(namespace, count + 1);
+    return undefined;
   }
 
   /** Why an entry that is not there yet must not be. */
@@ -255,7 +274,7 @@ export class PlanDraft {
     const { due, waiting, pending } = settleDeletions(this.#deletions, { history, nowMs, policy });
     for (const { current } of waiting) this.#skip('deletion-waits', current);
 
-    const create = this.#limit(this.#belowCeilings(), maxChanges, 'change-limit');
+    const create = this.#limit(sortByKey(this.#create, keyOfItem), maxChanges, 'change-limit');
     const [narrowing, widening] = partition(sortByKey(this.#update, keyOfItem), ({ narrows }) => narrows);
     const widened = this.#limit(widening, maxChanges - create.length, 'change-limit');
     const left = maxChanges - create.length - widened.length;
@@ -274,28 +293,6 @@ export class PlanDraft {
       budget: planBudget(changes, this.#situation.visibility),
       pendingDeletions: pending,
     };
-  }
-
-  /** The creates that there is room for. */
-  #belowCeilings(): readonly PlannedCreate[] {
-    const { maxEntries = Infinity, maxEntriesPerNamespace = Infinity } = this.#input.policy;
-    const counts = new Map<string, number>();
-    for (const { metadata } of this.#situation.ours.values()) {
-      counts.set(metadata.namespace, (counts.get(metadata.namespace) ?? 0) + 1);
-    }
-    let total = this.#situation.ours.size;
-    return sortByKey(this.#create, keyOfItem).filter(({ entry }) => {
-      const { namespace } = entry.metadata;
-      const count = counts.get(namespace) ?? 0;
-      if (total >= maxEntries) this.#skip('entry-ceiling', entry);
-      else if (count >= maxEntriesPerNamespace) this.#skip('namespace-ceiling', entry);
-      else {
-        total += 1;
-        counts.set(namespace, count + 1);
-        return true;
-      }
-      return false;
-    });
   }
 
   /** All of the deletions, or none when they are a suspicious share of what there is. */

@@ -290,6 +290,19 @@ describe('the ceilings', () => {
     ]);
   });
 
+  it('keep nobody from a host because of an entry that there is no room for', () => {
+    const full = { ...policy, maxEntriesPerNamespace: 1 };
+    const input = {
+      current: [b],
+      desired: [b, wanted('a.example.com', 'shop', ['*']), wanted('a.example.com', 'web', ['*'])],
+    };
+    expect(summary({ ...input, policy: full })).toEqual([
+      'create web/learned-a.example.com wanted',
+      'keep shop/learned-b.example.com unchanged',
+      'skip shop/learned-a.example.com namespace-ceiling',
+    ]);
+  });
+
   it('do not count the entries of others', () => {
     const current = [foreign(['x.example.com']), foreign(['y.example.com'])];
     expect(plan({ current, desired: [a], policy: { ...policy, maxEntries: 1 } }).create).toHaveLength(1);
