@@ -18,7 +18,7 @@ import {
   proposedCore,
   type HostCore,
 } from './host-core.js';
-import type { HostRecord } from './host-record.js';
+import { MAX_DAYS, type HostRecord } from './host-record.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
 import {
   NO_OVERFLOW,
@@ -474,13 +474,18 @@ function addArguments(to: (string | number)[], group: ObservationGroup): void {
     group.maxTtl,
     joinPairs(group.addresses, ' '),
     group.chain === '' ? group.chainMinute : `${group.chainMinute} ${group.chain}`,
-    joinPairs(group.days, ':'),
+    joinPairs(newestDays(group.days), ':'),
     registrableDomain(group.hostname),
     group.rows.size,
   );
   for (const [field, { dayField, firstMs, lastMs, lookups }] of group.rows) {
     to.push(field, dayField, firstMs, lastMs, lookups);
   }
+}
+
+/** In the order in which they are stored. */
+function newestDays(days: ObservationGroup['days']): ReadonlyMap<number, number> {
+  return days.size < 2 ? days : new Map([...days].sort(([a], [b]) => b - a).slice(0, MAX_DAYS));
 }
 
 function joinPairs(pairs: ReadonlyMap<string | number, number>, separator: string): string {
