@@ -97,18 +97,20 @@ export async function openEmbeddedStore(directory: string, limits: StoreLimits =
   } catch (err) {
     throw openError(directory, err);
   }
-  const schema = (await level.get('schema')) ?? SCHEMA;
-  if (schema !== SCHEMA) {
-    await level.close();
-    throw new HostStoreError(
-      'HOST_STORE_SCHEMA',
-      `schema of ${directory} is ${JSON.stringify(schema)}, expected ${SCHEMA}`,
-    );
+  try {
+    const schema = (await level.get('schema')) ?? SCHEMA;
+    if (schema !== SCHEMA) {
+      const found = JSON.stringify(schema);
+      throw new HostStoreError('HOST_STORE_SCHEMA', `schema of ${directory} is ${found}, expected ${SCHEMA}`);
+    }
+    await level.put('schema', SCHEMA);
+    const store = new EmbeddedStore(level, await Admission.open(level, limits));
+    await store.serve(directory);
+    return store;
+  } catch (err) {
+    await level.close(); // or the directory stays locked
+    throw toStoreError(err);
   }
-  await level.put('schema', SCHEMA);
-  const store = new EmbeddedStore(level, await Admission.open(level, limits));
-  await store.serve(directory);
-  return store;
 }
 
 /**
@@ -137,7 +139,8 @@ function openError(directory: string, err: unknown): HostStoreError {
   if (code === 'LEVEL_LOCKED') {
     return new HostStoreError('HOST_STORE_LOCKED', `${directory} is in use by another process`, { cause: err });
   }
-  return new HostStoreError('HOST_STORE_UNAVAILABLE', `cannot open ${directory}`, { cause: err });
+  const kind = code === 'LEVEL_CORRUPTION' ? 'HOST_STORE_CORRUPT' : 'HOST_STORE_UNAVAILABLE';
+  return new HostStoreError(kind, `cannot open ${directory}`, { cause: err });
 }
 
 class EmbeddedStore implements HostStore {
@@ -189,6 +192,8 @@ class EmbeddedStore implements HostStore {
         yield toRecord(name as Hostname, (stored as StoredHost).core, readEvidence(rows)); // written by record() only
       }
       await evidence.close();
+    } catch (err) {
+      throw toStoreError(err);
     } finally {
       await snapshot.close();
     }
@@ -344,7 +349,7 @@ class EmbeddedStore implements HostStore {
       const { hosts } = this.#admission;
       return { kind: 'embedded', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
     } catch (err) {
-      throw unavailable(err);
+      throw toStoreError(err);
     }
   }
 
@@ -391,15 +396,16 @@ class EmbeddedStore implements HostStore {
     });
     this.#last = run.catch(() => undefined); // the caller has the error; the next change must still run
     return run.catch((err: unknown) => {
-      throw unavailable(err);
+      throw toStoreError(err);
     });
   }
 }
 
-function unavailable(err: unknown): HostStoreError {
-  return err instanceof HostStoreError
-    ? err
-    : new HostStoreError('HOST_STORE_UNAVAILABLE', 'embedded store failed', { cause: err });
+function toStoreError(err: unknown): HostStoreError {
+  if (err instanceof HostStoreError) return err;
+  const isCorrupt = typeof err === 'object' && err !== null && 'code' in err && err.code === 'LEVEL_CORRUPTION';
+  const code = isCorrupt ? 'HOST_STORE_CORRUPT' : 'HOST_STORE_UNAVAILABLE';
+  return new HostStoreError(code, 'embedded store failed', { cause: err });
 }
 
 function toRow(prefix: string, [key, value]: [string, unknown]): EvidenceRow {
