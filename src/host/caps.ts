@@ -6,14 +6,16 @@ import { registrableDomain } from './registrable-domain.js';
 export interface HostCaps {
   readonly all: number;
   readonly domain: number;
+  /** Of a namespace, and of a node or an address of which no workload is known. */
   readonly namespace: number;
   readonly workload: number;
 }
 
-/** Who uses a host, as far as caps go: a workload, a node, or an address that nobody is known to have had. */
+/** Who uses a host, as far as caps go. */
 interface User {
-  readonly namespace: string;
-  readonly workload: string;
+  readonly name: string;
+  /** Absent where it is not known: a node or an address, which may stand for all workloads behind it. */
+  readonly namespace?: string;
 }
 
 /**
@@ -52,7 +54,7 @@ class Tally {
   readonly #caps: HostCaps;
   readonly #domains = new Map<string, number>();
   readonly #namespaces = new Map<string, number>();
-  readonly #workloads = new Map<string, number>();
+  readonly #users = new Map<string, number>();
   #all = 0;
 
   constructor(caps: HostCaps) {
@@ -70,31 +72,27 @@ class Tally {
     this.#all++;
     increment(this.#domains, registrableDomain(record.hostname));
     const users = usersOf(record);
-    for (const namespace of new Set(users.map((user) => user.namespace))) increment(this.#namespaces, namespace);
-    for (const { workload } of users) increment(this.#workloads, workload);
+    for (const namespace of new Set(users.flatMap((user) => user.namespace ?? [])))
+      increment(this.#namespaces, namespace);
+    for (const { name } of users) increment(this.#users, name);
   }
 
-  #isFullFor({ namespace, workload }: User): boolean {
-    return (
-      (this.#workloads.get(workload) ?? 0) >= this.#caps.workload ||
-      (this.#namespaces.get(namespace) ?? 0) >= this.#caps.namespace
-    );
+  #isFullFor({ name, namespace }: User): boolean {
+    const own = this.#users.get(name) ?? 0;
+    if (namespace === undefined) return own >= this.#caps.namespace;
+    return own >= this.#caps.workload || (this.#namespaces.get(namespace) ?? 0) >= this.#caps.namespace;
   }
 }
 
 function usersOf({ workloads, pending }: HostRecord): readonly User[] {
   const users = new Map<string, User>();
-  for (const {
-    workload: { namespace, kind, name },
-  } of workloads) {
-    const workload = `${namespace}/${kind}/${name}`;
-    users.set(workload, { namespace, workload });
+  for (const { attribution, workload } of workloads) {
+    const { namespace, kind, name } = workload;
+    const user = `${namespace}/${kind}/${name}`;
+    users.set(user, attribution === 'exact' ? { name: user, namespace } : { name: user });
   }
   // Who waits to be attributed counts by address: nobody gets round a cap for as long as that takes.
-  for (const { client } of pending) {
-    const workload = `/Address/${client}`;
-    users.set(workload, { namespace: '', workload });
-  }
+  for (const { client } of pending) users.set(`/Address/${client}`, { name: `/Address/${client}` });
   return [...users.values()];
 }
 

@@ -31,11 +31,19 @@ const SHARED_SUFFIXES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The registrable domain: the public suffix (the private section of the list included) and one label more. A name that is
- * itself a public suffix stands for itself.
+ * The registrable domain: the public suffix (the private section of the list and the kept list included) and one label
+ * more. A name that is itself such a suffix stands for itself.
  */
 export function registrableDomain(name: string): string {
-  return getDomain(withoutStar(name), OPTIONS) ?? withoutStar(name);
+  const host = withoutStar(name);
+  const domain = getDomain(host, OPTIONS) ?? host;
+  if (!SHARED_SUFFIXES.has(domain) || host === domain) return domain;
+  return host.slice(host.lastIndexOf('.', host.length - domain.length - 2) + 1);
+}
+
+/** Whether the name is one that a platform gives, of those in the kept list: its customers do not answer for it. */
+export function isOfPlatform(name: string): boolean {
+  return SHARED_SUFFIXES.has(getDomain(withoutStar(name), OPTIONS) ?? name);
 }
 
 /** The parents of a name, from its own up to its registrable domain. */

@@ -1,4 +1,4 @@
-import { registrableDomain } from './registrable-domain.js';
+import { isOfPlatform, registrableDomain } from './registrable-domain.js';
 
 /**
  * Names that carry data. A tunnel puts what it sends into the labels below a domain of its own: they are long, no two are
@@ -68,7 +68,8 @@ export interface SeenName {
 }
 
 /**
- * The parents below which names carry data: of the parents of such names the deepest below which there still are four of
+ * The parents below which names carry data, apart from platforms, whose names are as odd (load balancers, databases) but
+ * whose answers nobody else gives: of the parents of such names the deepest below which there still are four of
  * five of them. Sorted.
  */
 export function findTunnelParents(
@@ -78,7 +79,7 @@ export function findTunnelParents(
   const byDomain = new Map<string, SeenName[]>();
   for (const seen of names) {
     const domain = registrableDomain(seen.hostname);
-    if (!carriesData(seen.hostname, domain)) continue;
+    if (!carriesData(seen.hostname, domain) || isOfPlatform(seen.hostname)) continue;
     const group = byDomain.get(domain);
     if (group === undefined) byDomain.set(domain, [seen]);
     else group.push(seen);

@@ -1,6 +1,6 @@
 import type { Hostname } from '../dns/hostname.js';
 import type { HostRecord } from '../host/host-record.js';
-import { isBelow, registrableDomain } from '../host/registrable-domain.js';
+import { isBelow, isOfPlatform, registrableDomain } from '../host/registrable-domain.js';
 import {
   carriesData,
   findTunnelParents,
@@ -138,7 +138,7 @@ export class FloodGuard {
   /** The row that a name goes to which carries data, once enough of its like have come. */
   #tunnelOf({ hostname, firstObservedAtMs: firstSeenMs }: Observation): Hostname | undefined {
     const domain = registrableDomain(hostname);
-    if (!carriesData(hostname, domain)) return undefined;
+    if (!carriesData(hostname, domain) || isOfPlatform(hostname)) return undefined;
     const known = [...this.#parents].find((parent) => isBelow(hostname, parent));
     if (known !== undefined) return `*.${known}` as Hostname; // below a hostname
     const suspects = this.#suspects.get(domain) ?? [];

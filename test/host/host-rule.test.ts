@@ -72,6 +72,16 @@ describe('shared suffixes', () => {
     (parent) => expect(isSharedParent(parent)).toBe(false),
   );
 
+  it.each([
+    ['sqs.eu-west-1.amazonaws.com', 'eu-west-1.amazonaws.com'],
+    ['a.b.rds.amazonaws.com', 'rds.amazonaws.com'],
+    ['bucket.s3.amazonaws.com', 'bucket.s3.amazonaws.com'],
+    ['amazonaws.com', 'amazonaws.com'],
+    ['a.fastly.net', 'a.fastly.net'],
+  ])('%s is of %s: what is shared is no domain of anybody', (name, domain) => {
+    expect(registrableDomain(name)).toBe(domain);
+  });
+
   it('a registrable domain never leaves the two labels that choose the shard', () => {
     const names = [
       'a.b.example.com',

@@ -58,6 +58,15 @@ describe('tunnels', () => {
     expect(findTunnelParents(seen(names, 60_000), SETTINGS)).toEqual([]);
   });
 
+  it('are not the load balancers and databases of a platform', () => {
+    const names = [
+      ...many((index) => `k8s-default-web-${digest(index).toString('hex').slice(0, 26)}.elb.eu-west-1.amazonaws.com`),
+      ...many((index) => `${digest(index).toString('hex').slice(0, 32)}.database.windows.net`),
+    ];
+    expect(names.every((name) => carriesData(name))).toBe(true);
+    expect(findTunnelParents(seen(names), SETTINGS)).toEqual([]);
+  });
+
   it('are not what people name, however many there are', () => {
     const word = fc.constantFrom(
       'api',
