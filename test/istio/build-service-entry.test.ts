@@ -15,6 +15,10 @@ const request = { hostname: hostname('api.example.com'), namespace: 'shop', owne
 
 const tcp: Pick<ServiceEntryRequest, 'ports'> = { ports: [{ number: 5432, protocol: 'TCP' }] };
 
+function tlsPorts(count: number): readonly PortSpec[] {
+  return Array.from({ length: count }, (_, index) => ({ number: 8000 + index, protocol: 'TLS' }));
+}
+
 function codeOf(change: Partial<ServiceEntryRequest>): string | undefined {
   try {
     buildServiceEntry({ ...request, ...change });
@@ -111,6 +115,17 @@ describe('buildServiceEntry', () => {
     ['HTTP on 443', { ports: [{ number: 443, protocol: 'HTTP' }] }, 'ISTIO_ERR_PORTS'],
     ['TLS on 80', { ports: [{ number: 80, protocol: 'TLS' }] }, 'ISTIO_ERR_PORTS'],
     ['TCP without addresses', { ports: [{ number: 5432, protocol: 'TCP' }] }, 'ISTIO_ERR_ADDRESSES'],
+    [
+      'TCP without addresses beside TLS',
+      {
+        ports: [
+          { number: 443, protocol: 'TLS' },
+          { number: 5432, protocol: 'TCP' },
+        ],
+      },
+      'ISTIO_ERR_ADDRESSES',
+    ],
+    ['257 ports', { ports: tlsPorts(257) }, 'ISTIO_ERR_PORTS'],
     ['TCP with one address', { ...tcp, addresses: ['192.0.2.1'] }, 'ISTIO_ERR_ADDRESSES'],
     ['TCP with a /32', { ...tcp, addresses: ['192.0.2.1/32'] }, 'ISTIO_ERR_ADDRESSES'],
     ['TCP with a /128', { ...tcp, addresses: ['2001:db8::1/128'] }, 'ISTIO_ERR_ADDRESSES'],
@@ -119,6 +134,10 @@ describe('buildServiceEntry', () => {
     ['addresses without TCP', { addresses: ['192.0.2.0/24'] }, 'ISTIO_ERR_ADDRESSES'],
   ])('refuses %s', (_what, change, code) => {
     expect(codeOf(change)).toBe(code);
+  });
+
+  it('declares up to 256 ports', () => {
+    expect(buildServiceEntry({ ...request, ports: tlsPorts(256) }).spec.ports).toHaveLength(256);
   });
 
   it('declares a wildcard under a name of its own', () => {
