@@ -97,6 +97,21 @@ it('what is over is quarantined and flagged, and goes on when there is room agai
   expect(flags).toEqual([expect.objectContaining({ hostname: 'h2.example.com', flag: 'over-cap', holds: false })]);
 });
 
+it('a host that comes back finds its place only where there is room', () => {
+  const records = [
+    hostRecord('used.example.com', { state: 'applied' }),
+    hostRecord('back.example.com', { state: 'retired', reason: 'unused' }),
+  ];
+  const settings = beliefSettings({ caps: { ...FREE, domain: 1 } });
+  const steps = [];
+  for (let run = 0, known: readonly HostRecord[] = records; run < 3; run++) {
+    const { records: after, transitions } = believe(known, settings, at);
+    steps.push(...transitions.map(({ to }) => to));
+    known = after;
+  }
+  expect(steps).toEqual(['candidate', 'quarantined']);
+});
+
 it('nothing quarantined goes anywhere by rule, policy or time', () => {
   const record = hostRecord('*.t.example.com', { state: 'quarantined', reason: 'tunnel-like' });
   for (const policy of ['observe', 'learn', 'approve', 'frozen'] as const) {
