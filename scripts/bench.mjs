@@ -9,6 +9,7 @@ const LIBRARY = '../src/dnstap-ts/bench';
 const BENCHES = [
   './bench/pipeline.mjs',
   './bench/stores.mjs',
+  './bench/reconciler.mjs',
   `${LIBRARY}/receive.mjs`,
   `${LIBRARY}/codec.mjs`,
   `${LIBRARY}/paced.mjs`,

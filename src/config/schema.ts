@@ -375,8 +375,8 @@ const reconcile = z.strictObject({
     .int()
     .min(100)
     .max(3_600_000)
-    .default(1000)
-    .meta(meta({ description: 'time between two runs', argument: 'MS' })),
+    .default(500)
+    .meta(meta({ description: 'time between two runs, if nothing in the cluster changes', argument: 'MS' })),
   maxChanges: z
     .int()
     .min(1)

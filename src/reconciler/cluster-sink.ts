@@ -31,8 +31,9 @@ export interface ClusterSinkOptions {
   readonly monotonicMs?: () => number;
 }
 
-/** Entries written after one look at their namespace: few, so that the look is fresh. */
+/** Entries written after one look at their namespace: few, so that the look is fresh, unless a watch looks as well. */
 const BATCH_ENTRIES = 8;
+const WATCHED_BATCH_ENTRIES = 64;
 const DEFAULT_IN_FLIGHT = 8;
 const DEFAULT_WRITES_PER_SECOND = 20;
 
@@ -71,7 +72,8 @@ export class ClusterSink implements ServiceEntrySink {
     const run = new ApplyRun({ ...this.#options, bucket: this.#bucket, postponed: this.#postponed, signal });
     const inFlight = this.#options.inFlight ?? DEFAULT_IN_FLIGHT;
     const writes = due.filter(({ kind }) => kind !== 'deleted');
-    await forEachInFlight(batchesOf(writes), inFlight, async (batch) => run.writeBatch(batch));
+    const size = this.#options.state.isLive() ? WATCHED_BATCH_ENTRIES : BATCH_ENTRIES;
+    await forEachInFlight(batchesOf(writes, size), inFlight, async (batch) => run.writeBatch(batch));
     // Last, when nobody is left without an entry that was to be written.
     const deletes = due.filter(({ kind }) => kind === 'deleted');
     await forEachInFlight(deletes, inFlight, async ({ entry }) => run.remove(entry));
@@ -115,14 +117,14 @@ function resultOf(run: ApplyRun, waiting: readonly SinkFailure[]): SinkResult {
   };
 }
 
-/** At most {@link BATCH_ENTRIES} entries of one namespace each, in their order. */
-function batchesOf(changes: readonly Change[]): readonly (readonly Change[])[] {
+/** At most `size` entries of one namespace each, in their order. */
+function batchesOf(changes: readonly Change[], size: number): readonly (readonly Change[])[] {
   const batches: Change[][] = [];
   const open = new Map<string, Change[]>();
   for (const change of changes) {
     const { namespace } = change.entry.metadata;
     let batch = open.get(namespace);
-    if (batch === undefined || batch.length === BATCH_ENTRIES) {
+    if (batch === undefined || batch.length === size) {
       batch = [];
       batches.push(batch);
       open.set(namespace, batch);

@@ -19,6 +19,8 @@ import type { SinkState } from './sink.js';
 export interface ClusterState {
   /** Rejects rather than giving a part: a partial read plans nothing. */
   read(signal: AbortSignal): Promise<SinkState>;
+  /** Whether {@link entriesIn} knows everything, some milliseconds after the API server. */
+  isLive(): boolean;
   /** Entries of a namespace that are known without asking, if any are. */
   entriesIn(namespace: string): Iterable<ServiceEntry>;
   wrote(object: KubernetesObject): void;
@@ -84,6 +86,10 @@ export class ListedCluster implements ClusterState {
       items.push(...list.items);
     }
     return { items, version };
+  }
+
+  isLive(): boolean {
+    return false;
   }
 
   entriesIn(): readonly ServiceEntry[] {

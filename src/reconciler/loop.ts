@@ -32,6 +32,7 @@ export class ReconcileLoop {
   #fault: string | undefined;
   #faultCode: string | undefined;
   #failures = 0;
+  #runs = 0;
   #isWoken = false;
   #wake: (() => void) | undefined;
 
@@ -42,6 +43,11 @@ export class ReconcileLoop {
   /** The last run that came to its end. */
   get status(): ReconcileStatus | undefined {
     return this.#status;
+  }
+
+  /** Runs that came to their end. */
+  get runs(): number {
+    return this.#runs;
   }
 
   /** Why the last run failed; undefined when it did not. */
@@ -103,6 +109,7 @@ export class ReconcileLoop {
     for (const failure of failures) {
       if (!before.has(keyOf(failure))) log.warn({ ...failure }, 'ServiceEntry not written');
     }
+    this.#runs += 1;
     this.#options.onStatus?.(status, this.#status);
     this.#status = status;
   }

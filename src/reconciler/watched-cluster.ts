@@ -111,6 +111,10 @@ export class WatchedCluster implements ClusterState {
     });
   }
 
+  isLive(): boolean {
+    return this.#entries.every(({ isCurrent }) => isCurrent);
+  }
+
   *entriesIn(namespace: string): Iterable<ServiceEntry> {
     for (const cache of this.#entries) yield* cache.readNamespace(namespace);
   }

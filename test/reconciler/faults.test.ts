@@ -310,7 +310,7 @@ describe('somebody else', () => {
     await lookUp(h('a'), namespace);
     await waitForHosts('a');
     const before = writesOf(h('a'));
-    for (const exportTo of [['*'], ['.'], ['*']]) {
+    for (const exportTo of [['*'], ['bank'], ['*']]) {
       await patch(h('a'), { exportTo });
       await waitUntil(
         () =>

@@ -1,0 +1,379 @@
+import { createSocket } from 'node:dgram';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { get } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
+import { encode } from 'dns-packet';
+import { buildServiceEntry } from '../../src/istio/build-service-entry.js';
+import { openRedisStore } from '../../src/host/redis-store.js';
+import { KubernetesClient } from '../../src/kubernetes/client.js';
+import { forEachInFlight } from '../../src/reconciler/in-flight.js';
+import { hostname } from '../istio/hostname.js';
+import { startClusterDns } from '../support/cluster-dns.js';
+import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
+import { startProgram, type Program } from '../support/program.js';
+import { startRedis, type Redis } from '../support/redis.js';
+import { createRunningPod } from '../support/running-pod.js';
+import { startSmallInternet } from '../support/small-internet.js';
+import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitUntil } from '../support/wait-until.js';
+
+/*
+ * The reconciler at its size, against the real API server: `npm run bench` runs this with jest for the sake of the
+ * harness; what is measured is the program in a process of its own. Prints rows as JSON lines into BENCH_ROWS.
+ */
+
+interface Row {
+  readonly name: string;
+  readonly unit: string;
+  readonly ours: number;
+  readonly peer: number;
+  readonly peerName: string;
+  readonly ratio: number;
+}
+
+const HOSTS = 10_000;
+const NAMESPACES = 200;
+const PODS = 20_000;
+const CHURN = { perSecond: 100, seconds: 20 };
+const LOOKUPS = 20;
+const CREATES = 1000;
+const LIMIT = 'the limit set';
+const LONG_MS = 900_000;
+
+const rows: Row[] = [];
+let server: KubeApiserver;
+let client: KubernetesClient;
+let redis: Redis;
+
+/** A figure that must not be larger than its limit. */
+function cost(name: string, unit: string, ours: number, limit: number): void {
+  rows.push({ name, unit, ours, peer: limit, peerName: LIMIT, ratio: limit / ours });
+}
+
+beforeAll(async () => {
+  [server, redis] = await Promise.all([
+    startKubeApiserver({ crds: 'istio-crds' }),
+    startRedis({ args: ['--appendonly', 'no'] }),
+  ]);
+  client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile, timeoutMs: 120_000 });
+}, 120_000);
+
+afterAll(async () => {
+  await client.close();
+  const file = process.env['BENCH_ROWS'];
+  const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  if (file === undefined) process.stdout.write(text);
+  else writeFileSync(file, text);
+});
+
+const namespaceOf = (index: number): string => `n${index % NAMESPACES}`;
+const addressOf = (index: number): string => `10.${100 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`;
+
+/** A pod of the size that real ones have, some 4 kB. */
+async function createPod(index: number): Promise<void> {
+  const namespace = namespaceOf(index);
+  const name = `web-${index}`;
+  const environment = Array.from({ length: 20 }, (_, at) => ({ name: `SETTING_${at}`, value: 'x'.repeat(60) }));
+  const metadata = { name, namespace, labels: { app: 'web', 'pod-template-hash': '5d9c7b8f6d' } };
+  const spec = {
+    nodeName: `node-${index % 100}`,
+    containers: [{ name: 'main', image: 'example.com/main:1', env: environment }],
+  };
+  const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec };
+  const path = `/api/v1/namespaces/${namespace}/pods`;
+  await client.request({ method: 'POST', path, body: pod });
+  const podIP = addressOf(index);
+  const status = { phase: 'Running', podIP, podIPs: [{ ip: podIP }], startTime: new Date().toISOString() };
+  await client.request({
+    method: 'PATCH',
+    path: `${path}/${name}/status`,
+    contentType: 'application/merge-patch+json',
+    body: { status },
+  });
+}
+
+async function deletePod(index: number): Promise<void> {
+  const path = `/api/v1/namespaces/${namespaceOf(index)}/pods/web-${index}`;
+  await client.request({ method: 'DELETE', path, query: { gracePeriodSeconds: 0 } });
+}
+
+async function fillCluster(): Promise<void> {
+  const indexes = Array.from({ length: PODS }, (_, index) => index);
+  const namespaces = Array.from({ length: NAMESPACES }, (_, index) => namespaceOf(index));
+  await forEachInFlight(namespaces, 8, async (name) => {
+    const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    await client.request({ method: 'POST', path: '/api/v1/namespaces', body });
+  });
+  await forEachInFlight(indexes, 32, createPod);
+}
+
+/** Each host was looked up by one pod, so it asks for one entry. */
+async function fillStore(): Promise<void> {
+  const store = openRedisStore({ url: redis.url, onConnection: () => undefined });
+  const atMs = Date.now();
+  for (let start = 0; start < HOSTS; start += 500) {
+    const observations = Array.from({ length: 500 }, (_, at) => ({
+      hostname: hostname(`api.host-${start + at}.example`),
+      client: addressOf(start + at),
+      addresses: ['198.51.100.1'],
+      ttlSeconds: { min: 60, max: 60 },
+      cnames: [],
+      firstObservedAtMs: atMs,
+      lastObservedAtMs: atMs,
+      lookups: 1,
+      origin: 'dnstap' as const,
+    }));
+    await store.record({ source: 'bench', sequence: start / 500 + 1, observations, rejections: [] });
+  }
+  await store.close();
+}
+
+async function start(storeUrl: string, ...args: readonly string[]): Promise<Program> {
+  return startProgram('reconcile', ['--store', storeUrl, '--kubeconfig', server.kubeconfigFile, ...args]);
+}
+
+async function metric(url: string, name: string): Promise<number> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+}
+
+const entriesOf = async ({ url }: Program): Promise<number> => metric(url, 'istio_discovery_reconciler_entries');
+const runsOf = async ({ url }: Program): Promise<number> => metric(url, 'istio_discovery_reconciler_runs_total');
+
+/** Processor time of a process so far, in seconds. */
+function cpuSecondsOf(program: Program): number {
+  const fields = readFileSync(`/proc/${program.pid()}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100; // utime and stime in ticks of 10 ms, proc(5)
+}
+
+function residentMegabytesOf(program: Program): number {
+  const status = readFileSync(`/proc/${program.pid()}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
+/** Requests that changed an object of Istio or an Event, as the API server counts them. */
+async function writesSoFar(): Promise<number> {
+  const text = await new Promise<string>((resolve, reject) => {
+    const headers = { Authorization: `Bearer ${server.token}` };
+    get(`${server.url}/metrics`, { ca: readFileSync(server.caFile), headers }, (answer) => {
+      answer.setEncoding('utf8');
+      let body = '';
+      answer.on('data', (piece: string) => (body += piece));
+      answer.on('end', () => resolve(body));
+    }).on('error', reject);
+  });
+  const lines = text.split('\n').filter((line) => line.startsWith('apiserver_request_total{'));
+  return lines
+    .filter((line) => /resource="(?:serviceentries|events)"/.test(line) && !/verb="(?:GET|LIST|WATCH)"/.test(line))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+
+const log = (text: string): void => void process.stderr.write(`bench: reconciler: ${text}\n`);
+
+it(
+  '10,000 hosts in 200 namespaces with 20,000 pods',
+  async () => {
+    log(`${PODS} pods, ${HOSTS} hosts`);
+    await fillCluster();
+    await fillStore();
+
+    log('the first run: everything is to be created');
+    let program = await start(
+      redis.url,
+      '--reconcile-max-writes-per-second',
+      '10000',
+      '--reconcile-max-changes',
+      '100000',
+    );
+    const startedMs = performance.now();
+    await waitUntil(async () => (await entriesOf(program)) === HOSTS, { timeoutMs: LONG_MS, everyMs: 500 });
+    log(`${HOSTS} created in ${Math.round((performance.now() - startedMs) / 1000)} s`);
+    await program.stop();
+
+    log('a cold start with everything in place');
+    const before = performance.now();
+    program = await start(redis.url);
+    await waitUntil(async () => (await entriesOf(program)) === HOSTS, { timeoutMs: LONG_MS });
+    cost('cold start, 10,000 hosts, 20,000 pods', 's', (performance.now() - before) / 1000, 30);
+
+    log('runs in which nothing has changed');
+    const [runs, cpu, writes] = [await runsOf(program), cpuSecondsOf(program), await writesSoFar()];
+    await delay(60_000);
+    const runsMeasured = (await runsOf(program)) - runs;
+    cost('a run without a change, 10,000 hosts', 'CPU s', (cpuSecondsOf(program) - cpu) / runsMeasured, 1);
+    expect((await writesSoFar()) - writes).toBe(0);
+    log(`${runsMeasured} runs in a minute, no write`);
+
+    log(`${CHURN.perSecond} pods a second come and go`);
+    const churned = await churn();
+    cost(`memory at its highest, pod churn ${churned.toFixed(0)}/s`, 'MB', residentMegabytesOf(program), 300);
+    const followedMs = await followNewPod();
+    cost('a new pod is known after that churn', 's', followedMs / 1000, 5);
+    await program.stop();
+  },
+  LONG_MS,
+);
+
+/** Returns how many pods a second came and went. */
+async function churn(): Promise<number> {
+  const startedMs = performance.now();
+  const all = Array.from({ length: CHURN.perSecond * CHURN.seconds }, (_, index) => PODS + index);
+  const tickMs = 1000 / CHURN.perSecond;
+  await forEachInFlight(all, 16, async (index) => {
+    const waitMs = startedMs + (index - PODS) * tickMs - performance.now();
+    if (waitMs > 0) await delay(waitMs);
+    await createPod(index);
+    await deletePod(index);
+  });
+  return all.length / ((performance.now() - startedMs) / 1000);
+}
+
+/** How long it takes until a pod that is new has its host's entry. */
+async function followNewPod(): Promise<number> {
+  const index = PODS + CHURN.perSecond * CHURN.seconds;
+  await createPod(index);
+  const store = openRedisStore({ url: redis.url, onConnection: () => undefined });
+  const atMs = Date.now();
+  const observation = {
+    hostname: hostname('after.churn.example'),
+    client: addressOf(index),
+    addresses: ['198.51.100.1'],
+    ttlSeconds: { min: 60, max: 60 },
+    cnames: [],
+    firstObservedAtMs: atMs,
+    lastObservedAtMs: atMs,
+    lookups: 1,
+    origin: 'dnstap' as const,
+  };
+  const startedMs = performance.now();
+  await store.record({ source: 'churn', sequence: 1, observations: [observation], rejections: [] });
+  await store.close();
+  const path = `/apis/networking.istio.io/v1/namespaces/${namespaceOf(index)}/serviceentries/learned-after.churn.example`;
+  await waitUntil(async () => client.request({ method: 'GET', path }));
+  return performance.now() - startedMs;
+}
+
+it(
+  'creates',
+  async () => {
+    const fast = await createRate('--reconcile-max-writes-per-second', '10000');
+    const peer = await kubectlRate();
+    const name = `${CREATES} creates, 8 in flight, each looked at and tried first`;
+    rows.push({ name, unit: '1/s', ours: fast, peer, peerName: 'kubectl apply', ratio: fast / peer });
+    const limited = await createRate();
+    rows.push({
+      name: 'creates a second by default',
+      unit: '1/s',
+      ours: limited,
+      peer: 20,
+      peerName: LIMIT,
+      ratio: 20 / limited,
+    });
+  },
+  LONG_MS,
+);
+
+let rounds = 0;
+
+/** How many creates a second the program makes, between the hundredth and the last. */
+async function createRate(...args: readonly string[]): Promise<number> {
+  rounds += 1;
+  const namespace = `creates-${rounds}`;
+  await server.kubectl(['create', 'namespace', namespace]);
+  const hosts = args.length > 0 ? CREATES : 300;
+  const fresh = await startRedis({ args: ['--appendonly', 'no'] });
+  const store = openRedisStore({ url: fresh.url, onConnection: () => undefined });
+  const atMs = Date.now() - 60_000;
+  const observations = Array.from({ length: hosts }, (_, at) => ({
+    hostname: hostname(`api.create-${at}.example`),
+    client: '192.0.2.77',
+    addresses: ['198.51.100.1'],
+    ttlSeconds: { min: 60, max: 60 },
+    cnames: [],
+    firstObservedAtMs: atMs,
+    lastObservedAtMs: atMs,
+    lookups: 1,
+    origin: 'dnstap' as const,
+  }));
+  await store.record({ source: 'bench', sequence: 1, observations, rejections: [] });
+  const program = await start(fresh.url, '--istio-default-namespace', namespace, ...args);
+  const count = async (): Promise<number> => countEntries(namespace);
+  const from = await waitUntil(
+    async () => {
+      const there = await count();
+      return there >= 50 && { there, atMs: performance.now() };
+    },
+    { timeoutMs: 120_000 },
+  );
+  await waitUntil(async () => (await count()) === hosts, { timeoutMs: 120_000, everyMs: 50 });
+  const seconds = (performance.now() - from.atMs) / 1000;
+  await program.stop();
+  await store.close();
+  await fresh.stop();
+  return (hosts - from.there) / seconds;
+}
+
+/** Asks for one entry and how many more there are, so that the asking is no load. */
+async function countEntries(namespace: string): Promise<number> {
+  const path = `/apis/networking.istio.io/v1/namespaces/${namespace}/serviceentries`;
+  const { body } = await client.request({ method: 'GET', path, query: { limit: 1 } });
+  const { items, metadata } = body as { items: object[]; metadata: { remainingItemCount?: number } };
+  return items.length + (metadata.remainingItemCount ?? 0);
+}
+
+async function kubectlRate(): Promise<number> {
+  const namespace = 'creates-kubectl';
+  await server.kubectl(['create', 'namespace', namespace]);
+  const items = Array.from({ length: CREATES }, (_, at) =>
+    buildServiceEntry({ hostname: hostname(`api.create-${at}.example`), namespace, owner: 'peer' }),
+  );
+  const startedMs = performance.now();
+  await server.kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  return CREATES / ((performance.now() - startedMs) / 1000);
+}
+
+it(
+  'from the first query to the ServiceEntry, with CoreDNS and Redis',
+  async () => {
+    const address = '127.0.0.7';
+    await server.kubectl(['create', 'namespace', 'queries']);
+    await createRunningPod(server, { namespace: 'queries', name: 'web', podIp: address });
+    const tap = `unix://${createTemporaryDirectory().file('dnstap.sock')}`;
+    const fresh = await startRedis({ args: ['--appendonly', 'no'] });
+    const internet = await startSmallInternet();
+    const collect = await startProgram('collect', ['--dnstap', tap, '--store', fresh.url]);
+    const reconcile = await start(fresh.url);
+    const dns = await startClusterDns({ apiServer: server, upstream: internet.address, dnstap: tap });
+    const times: number[] = [];
+    for (let round = 0; round < LOOKUPS; round += 1) {
+      const name = `host-${round}.wild.example.org`;
+      const path = `/apis/networking.istio.io/v1/namespaces/queries/serviceentries/learned-${name}`;
+      await delay(Math.random() * 1000); // at any moment of the program's own rhythm
+      const startedMs = performance.now();
+      await query(name, { from: address, host: dns.host, port: dns.port });
+      await waitUntil(async () => client.request({ method: 'GET', path }), { everyMs: 10 });
+      times.push(performance.now() - startedMs);
+    }
+    const median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
+    log(`first query to ServiceEntry: ${times.map((ms) => Math.round(ms)).join(' ')} ms`);
+    cost('first query to ServiceEntry, median', 's', median / 1000, 2);
+    for (const part of [reconcile, collect, dns, internet, fresh]) await part.stop();
+  },
+  LONG_MS,
+);
+
+async function query(
+  name: string,
+  where: { readonly from: string; readonly host: string; readonly port: number },
+): Promise<void> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => {
+    socket.bind(0, where.from, resolve);
+  });
+  const message = encode({ type: 'query', id: 1, flags: 256, questions: [{ type: 'A', name }] }); // recursion desired
+  await new Promise<void>((resolve) => {
+    socket.once('message', () => resolve());
+    socket.send(message, where.port, where.host);
+  });
+  socket.close();
+}
