@@ -1,4 +1,4 @@
-import type { CorefileKey, ServerBlock } from './parser.js';
+import type { CorefileDirective, CorefileKey, ServerBlock } from './parser.js';
 
 /** What a server block is for, as far as its keys tell. */
 export type BlockPurpose =
@@ -29,13 +29,17 @@ export function purposeOf(block: ServerBlock, internalZones: readonly string[]):
 /** Zones that no external name is in. */
 export function internalZonesOf(blocks: readonly ServerBlock[], clusterDomain: string): readonly string[] {
   const kubernetes = blocks.flatMap((block) =>
-    block.directives
-      .filter(({ name }) => name.text === 'kubernetes')
-      .flatMap(({ tokens }) => tokens.slice(1).filter(({ line }) => line === tokens[0]?.line))
-      .map(({ text }) => normaliseZone(text)),
+    block.directives.filter(({ name }) => name.text === 'kubernetes').flatMap((directive) => zonesOf(directive, block)),
   );
-  const named = [...kubernetes, normaliseZone(clusterDomain)].filter((zone) => zone !== '.' && zone !== '{');
+  const named = [...kubernetes, normaliseZone(clusterDomain)].filter((zone) => zone !== '.');
   return [...new Set([...REVERSE, ...ABOUT_ITSELF, ...named])];
+}
+
+/** The arguments on its line; without any, the zones of its server block. */
+function zonesOf({ name, tokens }: CorefileDirective, { keys }: ServerBlock): readonly string[] {
+  const words = tokens.slice(1).filter(({ line, text }) => line === name.line && text !== '{');
+  if (words.length > 0) return words.map(({ text }) => normaliseZone(text));
+  return keys.map(zoneOf).filter((zone) => zone !== undefined);
 }
 
 /**

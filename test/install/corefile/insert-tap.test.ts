@@ -74,6 +74,9 @@ tls://. {
 k8s.example {
   import shared
 }
+mesh.example:53 {
+  kubernetes
+}
 2001:db8::/32 {
   import shared
 }
