@@ -31,6 +31,8 @@ export interface NoHostExplanation {
   readonly byName?: Rejection;
   /** For which reasons the store counted responses for this very name. */
   readonly seenAs: readonly Rejection[];
+  /** The name asked, the names that answered for it, and the addresses that clients connect to. */
+  readonly conflicts: readonly string[];
   /** Rows that count children of a parent and may have counted this one. */
   readonly countedIn: readonly HostRecord[];
 }
@@ -158,12 +160,13 @@ function watching({ host, sources, blindWindows, nowMs }: HostExplanation): read
   ];
 }
 
-function explainNoHost({ name, byName, seenAs, countedIn }: NoHostExplanation): readonly Section[] {
+function explainNoHost({ name, byName, seenAs, conflicts, countedIn }: NoHostExplanation): readonly Section[] {
   return [
     ['', [`${name} is no known host.`]],
     ['Why', [
       ...(byName === undefined ? [] : [`By its name it cannot be one: ${REJECTIONS[byName]} (${byName}).`]),
       ...seenAs.map((reason) => `It was asked for, and the response was passed over: ${REJECTIONS[reason]} (${reason}).`),
+      ...conflicts.map((conflict) => `Asked→answered(connected to): ${conflict}.`),
       ...countedIn.map(({ hostname, reason, lookups }) => `Names of ${hostname} are not stored singly, because ${reasonText(reason)}: ${countText(lookups, 'look-up')} counted.`),
       ...(byName === undefined && seenAs.length + countedIn.length === 0 ? ['No answer with an address has come for it. Only a few names are kept of each reason for which responses are passed over; see istio-discovery status.'] : []),
     ]], // prettier-ignore

@@ -63,6 +63,8 @@ async function explain(store: HostStore, text: string, settings: Configuration):
 
 async function explainMissing(store: HostStore, name: string, { observation }: Configuration): Promise<Explanation> {
   const byName = rejectionByName(name, observation);
+  // Of a conflict, the example is both names and the addresses.
+  const isAboutName = (example: string): boolean => example.split(/[→(),]/).includes(name);
   const rejections = await store.rejections();
   const rows = await Promise.all(
     typeof parseHostname(name) === 'string'
@@ -72,7 +74,8 @@ async function explainMissing(store: HostStore, name: string, { observation }: C
   return {
     name,
     ...(byName === undefined ? {} : { byName }),
-    seenAs: rejections.filter(({ examples }) => examples.includes(name)).map(({ reason }) => reason),
+    seenAs: rejections.filter(({ examples }) => examples.some(isAboutName)).map(({ reason }) => reason),
+    conflicts: rejections.flatMap(({ examples }) => examples).filter((text) => text !== name && isAboutName(text)),
     countedIn: rows.filter((row) => row !== undefined).filter(({ state }) => state === 'quarantined'),
   };
 }

@@ -398,14 +398,14 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     return false;
   }
 
-  /** The name asked, the name that answered, and where the client connects to. */
+  /** The name asked, the name that answered, and where the client connects to: one word, as any other example. */
   function conflictText(answeredName: string): string {
     const message = readMessage(bytes, start, end);
     const { names: chain = [answeredName], addresses = [] } = 'fault' in message ? {} : chainOf(message);
     const domain = cluster.find(answeredName);
     const plain = domain === undefined ? asked : askedBefore(answeredName, domain)[0];
     const targets = addresses.slice(0, MAX_CONFLICT_ADDRESSES).map(({ address }) => address);
-    return `${plain} -> ${chain.join(' -> ')} (${targets.join(', ')})`;
+    return `${[plain, ...chain].join('→')}(${targets.join(',')})`;
   }
 
   function settleHeld(all: boolean, nowMs: number): void {

@@ -38,6 +38,6 @@ export function rejectionOfHostname(rejection: HostnameRejection): Rejection {
 export interface RejectionCount {
   readonly reason: Rejection;
   readonly responses: number;
-  /** A few of the names, sorted; for people, not for counting. Of a conflict, both names and the addresses. */
+  /** A few of the names, sorted; for people, not for counting. Each is one word: of a conflict, both names and the addresses. */
   readonly examples: readonly string[];
 }

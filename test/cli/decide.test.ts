@@ -11,6 +11,7 @@ import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { outcome } from './outcome.js';
 
 const HOUR_MS = 3_600_000;
+const CONFLICT = 'shop.example.com→shop.example.com.corp.example.net(192.0.2.99)';
 const directory = createTemporaryDirectory();
 const URLS: Record<string, string> = { embedded: `embedded://${directory.file('store')}` };
 
@@ -23,7 +24,10 @@ async function fill(store: HostStore): Promise<void> {
     observations: hostnames.map((hostname) =>
       observation({ hostname, cnames: ['edge.example.net'], firstObservedAtMs: atMs, lastObservedAtMs: atMs }),
     ),
-    rejections: [{ reason: 'nxdomain', responses: 3, examples: ['missing.example.com'] }],
+    rejections: [
+      { reason: 'nxdomain', responses: 3, examples: ['missing.example.com'] },
+      { reason: 'search-conflict', responses: 1, examples: [CONFLICT] },
+    ],
   });
   await store.reportSource({
     source: 'collector',
@@ -111,6 +115,8 @@ describe('explain', () => {
     ['missing.example.com', 0, 'nxdomain'],
     ['under_score.example.com', 0, 'underscore'],
     ['redis.shop.svc.cluster.local', 0, 'internal'],
+    ['shop.example.com', 0, CONFLICT],
+    ['shop.example.com.corp.example.net', 0, CONFLICT],
     ['never.example.org', 1, 'No answer with an address'],
   ])('says why %s is no host', async (name, code, reason) => {
     const explained = await outcome('explain', name, '--store', URLS['Redis'] ?? '');

@@ -40,7 +40,7 @@ it('learns nothing of anybody else', () => {
 
 it('reports what is ambiguous as conflicts of a search domain', () => {
   const conflict = replayed.printed.split('\n').find((line) => line.startsWith('search-conflict '));
-  expect(conflict).toContain('api.example.com -> api.example.com.wild.example.org (203.0.113.99)');
+  expect(conflict).toContain('api.example.com→api.example.com.wild.example.org(203.0.113.99)');
 });
 
 it('glibc-metadata without the objects: the namespaces are those that CoreDNS put into `extra`', async () => {
