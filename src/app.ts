@@ -171,7 +171,7 @@ async function once<T>(
   const { log } = createTelemetry(configuration, logStream);
   const running: Running[] = [];
   try {
-    const store = await openStore(configuration, log);
+    const store = await openSharedStore(configuration, log);
     running.push(store);
     const target = await openTarget(configuration, { role: 'reconcile', once: true, log, stdout });
     running.push(target);
@@ -205,15 +205,20 @@ export async function withStore<T>(
     const { connectStore } = await import('./host/store-socket.js');
     return work(connectStore(url.slice(EMBEDDED.length)));
   }
-  const { useEmbeddedStore } = await import('./host/embedded-store.js');
-  const store = await (url.startsWith(EMBEDDED)
-    ? useEmbeddedStore(url.slice(EMBEDDED.length), configuration.store)
-    : openStore(configuration));
+  const store = await openSharedStore(configuration);
   try {
     return await work(store);
   } finally {
     await store.close();
   }
+}
+
+/** As {@link openStore}, for a command: an embedded one also while another process has it open. */
+async function openSharedStore(configuration: Configuration, log?: Logger): Promise<HostStore> {
+  const url = storeUrl(configuration);
+  if (!url.startsWith(EMBEDDED)) return openStore(configuration, log);
+  const { useEmbeddedStore } = await import('./host/embedded-store.js');
+  return useEmbeddedStore(url.slice(EMBEDDED.length), configuration.store);
 }
 
 /** Opens the store that the settings name; the embedded one in the user's state directory by default. */
