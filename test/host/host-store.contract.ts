@@ -417,6 +417,7 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
           ['t.example.com', 1],
           ['used.t.example.com', 3],
         ]);
+        expect((await store.statistics()).hosts).toBe(records.length);
         expect(records[0]).toMatchObject({
           state: 'quarantined',
           reason: 'tunnel-like',
@@ -450,6 +451,7 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
           await store.forget(before);
           await store.forget(before);
           expect((await all(store)).map(({ hostname }) => hostname)).toEqual(['b.example.com']);
+          expect((await store.statistics()).hosts).toBe(1);
           await store.record(
             batch(
               2,
