@@ -26,7 +26,7 @@ async function prepareRecord() {
   const store = await openStore();
   let at = 0;
   const table = {
-    drain: () => ({ observations: all.slice(at, (at += DRAIN)), rejections: [] }),
+    drain: () => ({ observations: all.slice(at, (at += DRAIN)), ports: [], rejections: [] }),
     waiting: () => all.length - at,
     statistics: () => ({ lost: 0 }),
   };
