@@ -20,6 +20,7 @@ run: $(PROGRAM) ## listen for CoreDNS on out/dnstap.sock, keep hosts in out/stor
 	  --output $(OUT)/service-entries
 
 demo: $(PROGRAM) ## replay a capture of a real CoreDNS, print what was learnt, write YAML to out/demo/service-entries
+	@rm -rf $(OUT)/demo
 	@node dist/main.js run --once --read test/data/coredns.fstrm.gz --objects test/data/coredns-objects.json.gz \
 	  --store embedded://$(CURDIR)/$(OUT)/demo/store --output $(OUT)/demo/service-entries
 
