@@ -56,3 +56,8 @@ export function liveObjects(client: KubernetesClient, signal?: AbortSignal): Clu
     },
   };
 }
+
+/** Whether a right is missing. */
+export function isForbidden(err: unknown): boolean {
+  return err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_FORBIDDEN';
+}

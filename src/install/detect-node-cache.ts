@@ -1,5 +1,5 @@
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
-import type { ClusterObjects } from './cluster-objects.js';
+import { type ClusterObjects, isForbidden } from './cluster-objects.js';
 import { parseCorefile } from './corefile/parser.js';
 import { zoneOf } from './corefile/served-zones.js';
 import { type LiveCorefile, readLiveCorefile } from './live-corefile.js';
@@ -55,8 +55,7 @@ interface Found {
 async function describe(objects: ClusterObjects, { workload, container, clusterIp }: Found): Promise<NodeCache> {
   const image = container.image ?? '';
   const version = COREDNS_OF_IMAGE[/:v?(\d+\.\d+\.\d+)/.exec(image)?.[1] ?? ''];
-  const template = await readLiveCorefile(objects, { workload, container, path: TEMPLATE_PATH });
-  const corefile = template ?? (await readLiveCorefile(objects, { workload, container }));
+  const corefile = await readCorefile(objects, workload, container);
   return {
     kind: 'node-local-dns',
     name: workload.metadata.name,
@@ -65,6 +64,21 @@ async function describe(objects: ClusterObjects, { workload, container, clusterI
     ...(version !== undefined && { version }),
     ...(corefile && { corefile }),
   };
+}
+
+/** Undefined also where it may not be read: it then counts as one that sends external names elsewhere. */
+async function readCorefile(
+  objects: ClusterObjects,
+  workload: KubernetesObject,
+  container: ContainerFields,
+): Promise<LiveCorefile | undefined> {
+  try {
+    const template = await readLiveCorefile(objects, { workload, container, path: TEMPLATE_PATH });
+    return template ?? (await readLiveCorefile(objects, { workload, container }));
+  } catch (err) {
+    if (isForbidden(err)) return undefined;
+    throw err;
+  }
 }
 
 /** Whether the block of the root forwards to something else than the cluster DNS; if it cannot be read, that is assumed. */

@@ -108,9 +108,11 @@ function planOf(verdict: DoctorReport['verdict'], { dns, namespace }: DoctorInpu
   if ('refused' in insertion) return [];
   const blocks = insertion.tapped.map((keys) => keys.join(' ')).join(' and ');
   const restart = insertion.cautions.includes('no-reload') ? '; then the pods of CoreDNS are restarted' : '';
+  const isByHand = verdict === 'by-hand';
+  const values = isByHand ? ' with clusterDns.configure=false' : '';
   return [
-    `Helm installs the collector, the reconciler and, unless told otherwise, Redis into namespace ${namespace}.`,
-    verdict === 'ready'
+    `Helm installs the collector, the reconciler and, unless told otherwise, Redis into namespace ${namespace}${values}.`,
+    !isByHand
       ? `A dnstap line goes into server block ${blocks} of ConfigMap ${configMap}, key ${key}; every other byte stays${restart}.`
       : 'You run the commands below: they give the line to CoreDNS in the way that lasts here.',
   ];

@@ -2,7 +2,7 @@ import type { KubernetesClient } from '../kubernetes/client.js';
 import { discoverVersion } from '../kubernetes/discovery.js';
 import { KubernetesError } from '../kubernetes/kubernetes-error.js';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
-import { type ClusterObjects, liveObjects } from './cluster-objects.js';
+import { type ClusterObjects, isForbidden, liveObjects } from './cluster-objects.js';
 import { checkCorefile } from './corefile/check-corefile.js';
 import { type ClusterDns, detectClusterDns } from './detect-cluster-dns.js';
 import { detectIstio } from './detect-istio.js';
@@ -155,8 +155,4 @@ function tolerant(objects: ClusterObjects, notRead: Set<string>): ClusterObjects
       return orElse(reading, describe(kind, namespace), undefined);
     },
   };
-}
-
-function isForbidden(err: unknown): boolean {
-  return err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_FORBIDDEN';
 }

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
-import type { ClusterObjects } from './cluster-objects.js';
+import { type ClusterObjects, isForbidden } from './cluster-objects.js';
 import { configMapData, type ContainerFields, podSpec, type VolumeFields } from './pod-template.js';
 
 /** The Corefile that a CoreDNS reads, found through its workload and not by a name that it usually has. */
@@ -31,6 +31,8 @@ const DEFAULT_FILE = 'Corefile';
 /**
  * Follows a workload's `-conf` argument to the volume and to the ConfigMap and key. Undefined when it leads to no ConfigMap
  * that exists.
+ *
+ * @throws KubernetesError KUBERNETES_ERR_FORBIDDEN when the Corefile itself may not be read
  */
 export async function readLiveCorefile(
   objects: ClusterObjects,
@@ -40,25 +42,48 @@ export async function readLiveCorefile(
   const mounts = mountsOf(container, podSpec(workload).volumes ?? []);
   const files = new Map<string, Uint8Array>();
   let found: Omit<LiveCorefile, 'directories' | 'environment' | 'files'> | undefined;
-  for (const { mountPath, volume } of mounts) {
-    const configMap = volume.configMap?.name ?? '';
-    const object = await objects.get('ConfigMap', namespace, configMap);
+  const readable = await readMounts(objects, { mounts, namespace, corefilePath });
+  for (const { mountPath, volume, object } of readable) {
     for (const { path, key, text } of mountedFiles(volume, object)) {
       const mounted = posix.join(mountPath, path);
       const isCorefile = corefilePath === undefined ? path === DEFAULT_FILE : mounted === corefilePath;
-      if (isCorefile) found = { configMap, key, text, ...versionOf(object) };
+      if (isCorefile) found = { configMap: volume.configMap?.name ?? '', key, text, ...versionOf(object) };
       else files.set(mounted, Buffer.from(text));
     }
   }
   if (found === undefined) return undefined;
   const directory = posix.dirname(corefilePath ?? '/etc/coredns/Corefile');
-  const directories = mounts.map(({ mountPath }) => mountPath);
+  const directories = readable.map(({ mountPath }) => mountPath);
   return {
     ...found,
     files: withRelativePaths(files, directory),
     directories: [...directories, ...directories.map((path) => posix.relative(directory, path))],
     environment: environmentOf(container),
   };
+}
+
+interface ToRead {
+  readonly mounts: readonly Mount[];
+  readonly namespace: string;
+  readonly corefilePath: string | undefined;
+}
+
+/** Without those that may not be read, unless the Corefile is among them: what an import finds is not known then. */
+async function readMounts(
+  objects: ClusterObjects,
+  { mounts, namespace, corefilePath }: ToRead,
+): Promise<readonly (Mount & { readonly object: KubernetesObject | undefined })[]> {
+  const readable: (Mount & { readonly object: KubernetesObject | undefined })[] = [];
+  for (const mount of mounts) {
+    try {
+      const object = await objects.get('ConfigMap', namespace, mount.volume.configMap?.name ?? '');
+      readable.push({ ...mount, object });
+    } catch (err) {
+      const mayHoldCorefile = corefilePath === undefined || corefilePath.startsWith(`${mount.mountPath}/`);
+      if (mayHoldCorefile || !isForbidden(err)) throw err;
+    }
+  }
+  return readable;
 }
 
 interface Mount {

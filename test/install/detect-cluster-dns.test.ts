@@ -1,3 +1,5 @@
+import { KubernetesError } from '../../src/kubernetes/kubernetes-error.js';
+import type { ClusterObjects } from '../../src/install/cluster-objects.js';
 import { detectClusterDns, type ClusterDns } from '../../src/install/detect-cluster-dns.js';
 import { versionOfImage } from '../../src/install/image-version.js';
 import { readOfflineObjects } from '../../src/install/offline-objects.js';
@@ -5,6 +7,18 @@ import { platformDirectory } from './platform.js';
 
 async function detect(platform: string): Promise<ClusterDns> {
   return detectClusterDns(await readOfflineObjects(platformDirectory(platform)));
+}
+
+/** A platform's objects, of which one ConfigMap may not be read. */
+async function withoutRight(platform: string, configMap: string): Promise<ClusterObjects> {
+  const objects = await readOfflineObjects(platformDirectory(platform));
+  return {
+    ...objects,
+    get: (kind, namespace, name) =>
+      name === configMap
+        ? Promise.reject(new KubernetesError('KUBERNETES_ERR_FORBIDDEN', name))
+        : objects.get(kind, namespace, name),
+  };
 }
 
 /** `kind platform route, workload (managedBy) ready/replicas version, ConfigMap/key, node cache`. */
@@ -95,5 +109,21 @@ describe('what answers DNS in a cluster', () => {
     ['registry.example.com/coredns:latest', undefined],
   ])('has the version of image %s', (image, expected) => {
     expect(versionOfImage(image)).toBe(expected);
+  });
+
+  it('goes on without the files of an import, or of a node cache, that may not be read, and not without the Corefile', async () => {
+    const k3s = await detectClusterDns(await withoutRight('k3s', 'coredns-custom'));
+    expect(k3s).toMatchObject({ route: 'coredns-custom', corefile: { key: 'Corefile' } });
+    expect(k3s.corefile?.directories).not.toContain('/etc/coredns/custom');
+    const cached = await detectClusterDns(await withoutRight('node-local-dns', 'node-local-dns'));
+    expect(cached.nodeCache).toEqual({
+      kind: 'node-local-dns',
+      name: 'node-local-dns',
+      image: 'registry.k8s.io/dns/k8s-dns-node-cache:1.26.4',
+      version: '1.11.3',
+      bypassesClusterDns: true,
+    });
+    const blind = detectClusterDns(await withoutRight('k3s', 'coredns'));
+    await expect(blind).rejects.toMatchObject({ code: 'KUBERNETES_ERR_FORBIDDEN' });
   });
 });
