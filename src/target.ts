@@ -117,6 +117,7 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
   const election = await startElection(configuration, { client, instance, log, changes, signal: stop.signal });
   let podFault: KubernetesError | undefined;
   const index = new PodIndex();
+  const tellFault = faultLog(log);
   const watch = new WorkloadWatch({
     client,
     index,
@@ -124,7 +125,7 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
     now: Date.now,
     onError: (kind, err, retryInMs) => {
       if (kind === 'Pod') podFault = err;
-      log.warn({ err, kind, retryInMs }, 'watch interrupted');
+      tellFault(kind, err, retryInMs);
     },
   });
   const { state, watching } = await openState(configuration, { client, once, log, changes, signal: stop.signal });
@@ -154,6 +155,16 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
   };
 }
 
+/** Logs why a watch was interrupted: once for the same reason in a row, since a right that is missing is missed for ever. */
+function faultLog(log: Logger): (resource: string, err: KubernetesError, retryInMs: number) => void {
+  const told = new Map<string, string>();
+  return (resource, err, retryInMs) => {
+    const level = told.get(resource) === err.code ? 'debug' : 'warn';
+    told.set(resource, err.code);
+    log[level]({ err, resource, retryInMs }, 'watch interrupted');
+  };
+}
+
 interface ClusterParts {
   readonly client: KubernetesClient;
   readonly log: Logger;
@@ -176,7 +187,7 @@ async function openState(
     owner: configuration.istio.owner,
     ...namespacesOf(configuration),
     onChange: () => changes.tell(),
-    onError: (plural, err, retryInMs) => log.warn({ err, plural, retryInMs }, 'watch interrupted'),
+    onError: faultLog(log),
   });
   return { state, watching: state.run(signal) };
 }
