@@ -138,6 +138,13 @@ export const RULE_CASES: readonly RuleCase[] = [
   },
   { what: 'a number as host, with DNS', spec: { ...dns, hosts: ['12345'] }, codes: ['host-unusable', 'host-with-dns'] },
 
+  {
+    what: 'a trailing dot with HTTP and TLS',
+    spec: { hosts: ['api.example.com.'], ports: [http, tls] },
+    codes: ['host-trailing-dot'],
+  },
+  { what: 'a trailing dot with HTTP alone', spec: { hosts: ['api.example.com.'], ports: [http] }, codes: [] },
+
   // Addresses
   { what: 'a CIDR', spec: { addresses: ['192.0.2.0/24', '2001:db8::/32'] }, codes: [] },
   { what: 'an address that is none', spec: { addresses: ['192.0.2.300'] }, codes: ['address-syntax'] },
@@ -227,6 +234,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     codes: [],
   },
 
+  {
+    what: 'several hosts on a TCP port with NONE, which ignores them',
+    spec: { hosts: ['a.example.com', 'b.example.com'], addresses: ['192.0.2.0/24'], ports: [tcp] },
+    codes: [],
+  },
+
   // Endpoints and selectors
   endpoint('with an address', { address: '192.0.2.1', ports: { 'tls-443': 8443 }, weight: 1 }),
   endpoint('with an IPv6 address', { address: '2001:db8::1' }),
@@ -308,6 +321,12 @@ export const RULE_CASES: readonly RuleCase[] = [
     what: 'a selector with an empty key',
     spec: { ...fixed, workloadSelector: { labels: { '': 'x' } } },
     codes: ['selector-key'],
+  },
+
+  {
+    what: 'endpoints with NONE, which says nothing of their ports',
+    spec: { endpoints: [{ address: 'a_b', ports: { x: 1 }, labels: { a: 'b c' } }] },
+    codes: ['endpoints-with-none'],
   },
 
   // exportTo
