@@ -329,6 +329,15 @@ export const RULE_CASES: readonly RuleCase[] = [
     codes: ['endpoints-with-none'],
   },
 
+  ...[62, 63].map((length): RuleCase => {
+    const name = 'a'.repeat(length);
+    return {
+      what: `an endpoint with a port name of ${length} characters`,
+      spec: { ...fixed, ports: [{ ...tls, name }], endpoints: [{ address: '192.0.2.1', ports: { [name]: 1 } }] },
+      codes: length === 62 ? [] : ['endpoint-port-name'],
+    };
+  }),
+
   // exportTo
   exported('the own namespace', ['.']),
   exported('everybody', ['*']),
