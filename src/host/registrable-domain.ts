@@ -15,19 +15,29 @@ const SHARED_SUFFIXES: ReadonlySet<string> = new Set([
   'akamaihd.net',
   'amazonaws.com',
   'amazonaws.com.cn',
+  'atlassian.net',
+  'auth0.com',
   'azure-api.net',
   'azure.com',
+  'azure.net',
   'azurecr.io',
+  'azurefd.net',
   'cloudapp.net',
   'edgekey.net',
   'edgesuite.net',
   'fastly.net',
   'googleapis.com',
   'googleusercontent.com',
+  'mongodb.net',
+  'okta.com',
   'oraclecloud.com',
   'r2.dev',
+  'salesforce.com',
+  'sharepoint.com',
+  'snowflakecomputing.com',
   'trafficmanager.net',
   'windows.net',
+  'zendesk.com',
 ]);
 
 /**
@@ -62,9 +72,7 @@ export function parentsOf(hostname: string): readonly string[] {
 export function isSharedParent(parent: string): boolean {
   if (!parent.includes('.') || getDomain(parent, OPTIONS) === null) return true;
   if (getPublicSuffix(parent, OPTIONS) === parent) return true;
-  return [...SHARED_SUFFIXES].some(
-    (shared) => shared === parent || isBelow(shared, parent) || isRegionOf(parent, shared),
-  );
+  return isWithinPlatform(parent) || [...SHARED_SUFFIXES].some((shared) => isBelow(shared, parent));
 }
 
 /** Whether `name` lies below `parent`. */
@@ -74,9 +82,13 @@ export function isBelow(name: string, parent: string): boolean {
 
 const DOT = 0x2e;
 
-/** `eu-west-1.amazonaws.com`, `s3.amazonaws.com`: one label below a shared suffix is shared as well. */
-function isRegionOf(parent: string, shared: string): boolean {
-  return isBelow(parent, shared) && !parent.slice(0, -shared.length - 1).includes('.');
+/** Labels below a kept suffix that still are the platform's: `rds.amazonaws.com`, `eu-west-1.rds.amazonaws.com`. */
+const PLATFORM_LABELS = 2;
+
+function isWithinPlatform(parent: string): boolean {
+  const domain = getDomain(parent, OPTIONS) ?? parent;
+  if (!SHARED_SUFFIXES.has(domain)) return false; // or the list knows better where the names of a customer begin
+  return parent.split('.').length - domain.split('.').length <= PLATFORM_LABELS;
 }
 
 function withoutStar(name: string): string {

@@ -62,15 +62,27 @@ describe('rules', () => {
 });
 
 describe('shared suffixes', () => {
-  it.each(['com', 'co.uk', 'github.io', 's3.amazonaws.com', 'amazonaws.com', 'cloudfront.net', 'windows.net'])(
-    '%s is shared',
-    (parent) => expect(isSharedParent(parent)).toBe(true),
-  );
+  it.each([
+    'com',
+    'co.uk',
+    'github.io',
+    's3.amazonaws.com',
+    'amazonaws.com',
+    'eu-west-1.rds.amazonaws.com',
+    'cloudfront.net',
+    'windows.net',
+    'vault.azure.net',
+    'snowflakecomputing.com',
+  ])('%s is shared', (parent) => expect(isSharedParent(parent)).toBe(true));
 
-  it.each(['example.com', 'api.example.com', 'example.co.uk', 'someone.github.io', 'bucket.s3.amazonaws.com'])(
-    '%s is one owner’s',
-    (parent) => expect(isSharedParent(parent)).toBe(false),
-  );
+  it.each([
+    'example.com',
+    'api.example.com',
+    'example.co.uk',
+    'someone.github.io',
+    'bucket.s3.amazonaws.com',
+    'hash.eu-west-1.cache.amazonaws.com',
+  ])('%s is one owner’s', (parent) => expect(isSharedParent(parent)).toBe(false));
 
   it.each([
     ['sqs.eu-west-1.amazonaws.com', 'eu-west-1.amazonaws.com'],
