@@ -32,9 +32,11 @@ interface Row {
   readonly ratio: number;
 }
 
-const HOSTS = 10_000;
+/** A smaller share of the full size, for a quick look. */
+const SCALE = Number(process.env['BENCH_SCALE'] ?? 1);
+const HOSTS = 10_000 * SCALE;
 const NAMESPACES = 200;
-const PODS = 20_000;
+const PODS = 20_000 * SCALE;
 const CHURN = { perSecond: 100, seconds: 20 };
 const LOOKUPS = 20;
 const CREATES = 1000;
@@ -186,7 +188,8 @@ it(
   '10,000 hosts in 200 namespaces with 20,000 pods',
   async () => {
     log(`${PODS} pods, ${HOSTS} hosts`);
-    await Promise.all([fillCluster(), fillStore()]);
+    await fillCluster();
+    await fillStore(); // the pods were there before
     log(`${HOSTS} entries`);
 
     await fillEntries();
@@ -195,13 +198,14 @@ it(
     const before = performance.now();
     const program = await start(redis.url);
     await waitUntil(async () => (await entriesOf(program)) === HOSTS, { timeoutMs: LONG_MS });
-    cost('cold start, 10,000 hosts, 20,000 pods', 's', (performance.now() - before) / 1000, 30);
+    cost(`cold start, ${HOSTS} hosts, ${PODS} pods`, 's', (performance.now() - before) / 1000, 30);
+    cost('the same', 'CPU s', cpuSecondsOf(program), 30);
 
     log('runs in which nothing has changed');
     const [runs, cpu, writes] = [await runsOf(program), cpuSecondsOf(program), await writesSoFar()];
     await delay(60_000);
     const runsMeasured = (await runsOf(program)) - runs;
-    cost('a run without a change, 10,000 hosts', 'CPU s', (cpuSecondsOf(program) - cpu) / runsMeasured, 1);
+    cost(`a run without a change, ${HOSTS} hosts`, 'CPU s', (cpuSecondsOf(program) - cpu) / runsMeasured, 1);
     expect((await writesSoFar()) - writes).toBe(0);
     log(`${runsMeasured} runs in a minute, no write`);
 
