@@ -148,7 +148,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const clients = createClientTable(Math.min(maxPairs, 65_536), seed);
   const cluster = new ClusterDomains(options);
   const context = { settings: options, cluster, seed };
-  const walks = createSearchWalks({ searchDomains: options.searchDomains, peers: options.peers ?? (() => 0) });
+  // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
+  const clock = new Float64Array([0, Infinity, -Infinity]);
+  const walks = createSearchWalks({ searchDomains: options.searchDomains, peers: options.peers ?? (() => 0), clock });
   const held = createHeldAnswers();
   const rejections = createRejectionCounter();
   const answer = new AnswerScan(seed);
@@ -205,8 +207,6 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let end = 0;
   let nameEnd = 0;
   let nameHash = 0;
-  // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
-  const clock = new Float64Array([0, Infinity, -Infinity]);
   const exchanges = createExchangeTable(seed, clock);
 
   const atMs = (): number => clock[AT] as number;
@@ -389,7 +389,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   function isMeant(client: number, name: number, known: NameFacts): boolean {
     const key = client * maxPairs + name;
     const open = undecided.get(key) ?? 0;
-    const verdict = walks.judge(client, { facts: known, hash: nameHash, undecided: open }, atMs());
+    const verdict = walks.judge(client, { facts: known, hash: nameHash, undecided: open });
     if (!verdict.isSeen && !isSettling && held.hold(response, atMs())) return false;
     if (verdict.kind === 'host') return true;
     if (verdict.kind === 'undecided' && (open > 0 || undecided.size < MAX_UNDECIDED)) undecided.set(key, open + 1);
@@ -429,8 +429,8 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
     // A resolver goes on to the next search domain whatever the reason; the plain name is the last or has failed for good.
     const isStep = client >= 0 && (rcode === ResponseCode.NXDOMAIN || known.scope.kind === 'cluster');
-    const isExpansion = isStep && known.expansions.length > 0 && walks.isExpansion(client, known, atMs());
-    if (isStep) walks.note(client, known, atMs());
+    const isExpansion = isStep && known.expansions.length > 0 && walks.isExpansion(client, known);
+    if (isStep) walks.note(client, known);
     rejectName(isExpansion ? 'search-expansion' : failureOf(known, rcode), known);
     if (isStep && !cluster.isProven && cluster.learnFromWalk(known.text, client)) startOver();
   }
@@ -441,10 +441,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if ((data.getUint8(start + 2) & TRUNCATED) !== 0) return rejectName('truncated', known);
     if (known.scope.kind === 'cluster') {
       // `autopath` answers so where the plain name has no address of that family.
-      if (known.scope.rejection === 'search-expansion') walks.note(client, known, atMs());
+      if (known.scope.rejection === 'search-expansion') walks.note(client, known);
       return rejectName(known.scope.rejection, known);
     }
-    walks.note(client, known, atMs()); // glibc goes on to the next suffix after NODATA as well
+    walks.note(client, known); // glibc goes on to the next suffix after NODATA as well
     if (empty[name] === 0) emptyNames.push(name);
     empty[name] = (empty[name] as number) + 1;
     emptyAtMs[name] = atMs();
@@ -652,7 +652,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (ready.length > MAX_READY) lost += ready.splice(MAX_READY).length;
     names.clear();
     clients.clear();
-    walks.clear(atMs());
+    walks.clear();
     exchanges.clear();
     undecided.clear();
     failureHash.fill(0);

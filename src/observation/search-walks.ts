@@ -24,6 +24,8 @@ export interface SearchWalksOptions {
   readonly searchDomains: readonly string[];
   /** Collectors beside other DNS servers of this cluster, to which steps of a client's walk can have gone. */
   readonly peers: () => number;
+  /** Its first cell is the time of the response at hand (Unix milliseconds). */
+  readonly clock: Float64Array;
 }
 
 /**
@@ -46,12 +48,12 @@ export interface SearchWalksOptions {
  */
 export interface SearchWalks {
   /** A step that had no address. */
-  note(client: number, facts: NameFacts, atMs: number): void;
+  note(client: number, facts: NameFacts): void;
   /** Whether a failed look-up is one of a search expansion. */
-  isExpansion(client: number, facts: NameFacts, atMs: number): boolean;
-  judge(client: number, name: JudgedName, atMs: number): WalkVerdict;
+  isExpansion(client: number, facts: NameFacts): boolean;
+  judge(client: number, name: JudgedName): WalkVerdict;
   /** Forgets the clients, whose numbers change. */
-  clear(atMs: number): void;
+  clear(): void;
 }
 
 export interface JudgedName {
@@ -76,8 +78,8 @@ const SPLIT_SHARE = 0.05;
  */
 const MAX_UNDECIDED = 120;
 
-export function createSearchWalks({ searchDomains, peers }: SearchWalksOptions): SearchWalks {
-  const walks = createWalkTable();
+export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOptions): SearchWalks {
+  const walks = createWalkTable(clock);
   const domains = new Set(searchDomains);
   const clientsOf = new Map<string, Set<number>>();
   let whole = 0;
@@ -98,26 +100,26 @@ export function createSearchWalks({ searchDomains, peers }: SearchWalksOptions):
   }
 
   /** Of the last step in the cluster's domain, tells whether the one before it came by here. */
-  function measure(client: number, { hash, before }: WalkStep, atMs: number): void {
-    if (walks.has(client, hash, atMs)) return; // the other address family
-    if (walks.has(client, before, atMs)) whole++;
+  function measure(client: number, { hash, before }: WalkStep): void {
+    if (walks.has(client, hash)) return; // the other address family
+    if (walks.has(client, before)) whole++;
     else split++;
     if (whole + split < REMEMBERED_WALKS) return;
     whole /= 2;
     split /= 2;
   }
 
-  function seesWholeWalks(atMs: number): boolean {
-    if (atMs - clearedAtMs <= WALK_MS || split > SPLIT_SHARE * (whole + split)) return false;
+  function seesWholeWalks(): boolean {
+    if ((clock[0] as number) - clearedAtMs <= WALK_MS || split > SPLIT_SHARE * (whole + split)) return false;
     return peers() === 0 || whole >= MEASURED_WALKS;
   }
 
-  function findWalked(client: number, { expansions }: NameFacts, atMs: number): SearchExpansion | undefined {
+  function findWalked(client: number, { expansions }: NameFacts): SearchExpansion | undefined {
     const walked = expansions.find(
       ({ askedHash }) =>
-        walks.has(client, askedHash ^ WALK_SALTS.service, atMs) ||
-        walks.has(client, askedHash ^ WALK_SALTS.domain, atMs) ||
-        walks.has(client, askedHash ^ WALK_SALTS.plain, atMs),
+        walks.has(client, askedHash ^ WALK_SALTS.service) ||
+        walks.has(client, askedHash ^ WALK_SALTS.domain) ||
+        walks.has(client, askedHash ^ WALK_SALTS.plain),
     );
     if (walked !== undefined) noteDomain(client, walked);
     return walked;
@@ -128,29 +130,28 @@ export function createSearchWalks({ searchDomains, peers }: SearchWalksOptions):
   }
 
   return {
-    note(client, { steps }, atMs) {
+    note(client, { steps }) {
       for (let i = 0; i < steps.length; i++) {
         const step = steps[i] as WalkStep; // i is below the length
-        if (step.before !== 0) measure(client, step, atMs);
-        walks.note(client, step.hash, atMs);
+        if (step.before !== 0) measure(client, step);
+        walks.note(client, step.hash);
       }
     },
-    isExpansion: (client, facts, atMs) => (findWalked(client, facts, atMs) ?? findKnown(client, facts)) !== undefined,
-    judge(client, { facts, hash, undecided }, atMs) {
-      const isMeant =
-        walks.has(client, hash ^ WALK_SALTS.service, atMs) || walks.has(client, hash ^ WALK_SALTS.domain, atMs);
+    isExpansion: (client, facts) => (findWalked(client, facts) ?? findKnown(client, facts)) !== undefined,
+    judge(client, { facts, hash, undecided }) {
+      const isMeant = walks.has(client, hash ^ WALK_SALTS.service) || walks.has(client, hash ^ WALK_SALTS.domain);
       if (isMeant) return MEANT;
-      const walked = findWalked(client, facts, atMs);
+      const walked = findWalked(client, facts);
       if (walked !== undefined) return { kind: 'expansion', asked: walked.asked, isSeen: true };
       const known = findKnown(client, facts);
       if (known !== undefined) return { kind: 'expansion', asked: known.asked, isSeen: false };
       const mayBe = facts.expansions.some((one) => one.isUnmistakable);
-      return mayBe && !seesWholeWalks(atMs) && undecided < MAX_UNDECIDED ? UNDECIDED : HOST;
+      return mayBe && !seesWholeWalks() && undecided < MAX_UNDECIDED ? UNDECIDED : HOST;
     },
-    clear(atMs) {
+    clear() {
       walks.clear();
       clientsOf.clear();
-      clearedAtMs = atMs;
+      clearedAtMs = clock[0] as number;
     },
   };
 }

@@ -9,8 +9,8 @@ import { finish, mix } from './wire-name.js';
  */
 export interface WalkTable {
   /** `stepHash` is the hash of the name that was walked, with one of {@link WALK_SALTS}. */
-  note(client: number, stepHash: number, atMs: number): void;
-  has(client: number, stepHash: number, atMs: number): boolean;
+  note(client: number, stepHash: number): void;
+  has(client: number, stepHash: number): boolean;
   clear(): void;
 }
 
@@ -23,20 +23,22 @@ const SLOTS = 65_536;
 /** A resolver that gets no answer waits 5 s before it asks again (resolv.conf(5), `timeout`); a walk has several steps. */
 export const WALK_MS = 10_000;
 
-export function createWalkTable(): WalkTable {
+/** @param clock its first cell is the time of the response at hand; as an argument it would be allocated for each */
+export function createWalkTable(clock: Float64Array): WalkTable {
   const keys = new Int32Array(SLOTS);
   const times = new Float64Array(SLOTS);
   const keyOf = (client: number, stepHash: number): number => finish(mix(stepHash, client)) | 1; // 0 is an empty slot
   return {
-    note(client, stepHash, atMs) {
+    note(client, stepHash) {
       const key = keyOf(client, stepHash);
       keys[key & (SLOTS - 1)] = key;
-      times[key & (SLOTS - 1)] = atMs;
+      times[key & (SLOTS - 1)] = clock[0] as number;
     },
-    has(client, stepHash, atMs) {
+    has(client, stepHash) {
       const key = keyOf(client, stepHash);
       // Either way round: messages arrive slightly out of order.
-      return keys[key & (SLOTS - 1)] === key && Math.abs(atMs - (times[key & (SLOTS - 1)] as number)) <= WALK_MS;
+      if (keys[key & (SLOTS - 1)] !== key) return false;
+      return Math.abs((clock[0] as number) - (times[key & (SLOTS - 1)] as number)) <= WALK_MS;
     },
     clear: () => void keys.fill(0),
   };
