@@ -1,6 +1,5 @@
 import { Command } from 'commander';
 import { withStore } from '../app.js';
-import { viewHost, type HostView } from '../host/host-view.js';
 import type { HostRecord } from '../host/host-record.js';
 import { addFilterOptions, matchesFilter, type HostFilter } from './host-filter.js';
 import { addSettings, readSettings } from './options.js';
@@ -29,7 +28,7 @@ export function hostsCommand(terminal: Terminal): Command {
   return command.action(async (patterns: readonly string[], { format, ...options }: HostsOptions) => {
     const filter = { ...options, patterns };
     await withStore(readSettings(command), async (store) => {
-      const hosts = viewHosts(store.list(), matchesFilter(filter, Date.now()));
+      const hosts = selectHosts(store.list(), matchesFilter(filter, Date.now()));
       await writePieces(formatListing(hosts, format, HOST_LISTING), terminal.stdout);
       if (format !== 'table' || patterns.length > 0) return;
       terminal.stdout.write(`\n${formatRejections(await store.rejections())}`);
@@ -37,10 +36,9 @@ export function hostsCommand(terminal: Terminal): Command {
   });
 }
 
-/** Hosts as they are printed, in order of the name. */
-export async function* viewHosts(
+async function* selectHosts(
   records: AsyncIterable<HostRecord>,
-  matches: (record: HostRecord) => boolean = () => true,
-): AsyncGenerator<HostView> {
-  for await (const record of records) if (matches(record)) yield viewHost(record);
+  matches: (record: HostRecord) => boolean,
+): AsyncGenerator<HostRecord> {
+  for await (const record of records) if (matches(record)) yield record;
 }

@@ -23,6 +23,8 @@ export interface Listing<T> {
   readonly header: readonly string[];
   readonly toRow: (item: T) => readonly string[];
   readonly nameOf: (item: T) => string;
+  /** What JSON and YAML show of it. */
+  readonly toView: (item: T) => unknown;
   /** The table when there is nothing. */
   readonly empty: string;
 }
@@ -44,8 +46,8 @@ async function* formatDocument<T>(
   let count = 0;
   for await (const item of items) {
     if (format === 'name') yield `${listing.nameOf(item)}\n`;
-    else if (format === 'yaml') yield stringify([item], { compat: 'yaml-1.1', lineWidth: 0 });
-    else yield `${count === 0 ? '[\n' : ',\n'}${indent(JSON.stringify(item, undefined, 2))}`;
+    else if (format === 'yaml') yield stringify([listing.toView(item)], { compat: 'yaml-1.1', lineWidth: 0 });
+    else yield `${count === 0 ? '[\n' : ',\n'}${indent(JSON.stringify(listing.toView(item), undefined, 2))}`;
     count += 1;
   }
   if (format === 'json') yield count === 0 ? '[]\n' : '\n]\n';

@@ -1,24 +1,27 @@
-import type { HostView, WorkloadView } from '../host/host-view.js';
+import type { HostRecord, WorkloadEvidence } from '../host/host-record.js';
+import { allEvidence, viewHost } from '../host/host-view.js';
 import { REJECTIONS, type RejectionCount } from '../observation/rejection.js';
 import type { Listing } from './output.js';
 import { formatTable } from './table.js';
+import { timeText } from './time-text.js';
 
 const SHOWN_WORKLOADS = 2;
 const MAX_EXAMPLE_CHARACTERS = 60;
 
-/** The learnt hosts as a table for people. */
-export const HOST_LISTING: Listing<HostView> = {
+/** The learnt hosts, as a table for people. */
+export const HOST_LISTING: Listing<HostRecord> = {
   header: ['HOST', 'USED BY', 'FIRST SEEN', 'LAST SEEN', 'LOOKUPS', 'STATE', 'WHY'],
   toRow: (host) => [
     host.hostname,
-    usersOf(host.workloads),
-    shortTime(host.firstSeen),
-    shortTime(host.lastSeen),
+    usersOf(allEvidence(host)),
+    timeText(host.firstSeenMs),
+    timeText(host.lastSeenMs),
     String(host.lookups),
     host.state,
     host.reason,
   ],
   nameOf: ({ hostname }) => hostname,
+  toView: viewHost,
   empty: 'No hosts yet.\n',
 };
 
@@ -45,16 +48,11 @@ function fitExamples(examples: readonly string[]): string {
   return text;
 }
 
-function usersOf(workloads: readonly WorkloadView[]): string {
-  const names = workloads.map(({ namespace, kind, name, attribution }) => {
+function usersOf(evidence: readonly WorkloadEvidence[]): string {
+  const names = evidence.slice(0, SHOWN_WORKLOADS).map(({ workload: { namespace, kind, name }, attribution }) => {
     if (attribution === 'exact') return `${namespace}/${kind}/${name}`;
     return attribution === 'node' ? `node ${name}` : name;
   });
-  const more = names.length - SHOWN_WORKLOADS;
-  return more > 0 ? `${names.slice(0, SHOWN_WORKLOADS).join(', ')} and ${more} more` : names.join(', ');
-}
-
-/** `2026-01-31 12:34:56`, in UTC. */
-function shortTime(iso: string): string {
-  return iso.slice(0, 19).replace('T', ' ');
+  const more = evidence.length - names.length;
+  return more > 0 ? `${names.join(', ')} and ${more} more` : names.join(', ');
 }

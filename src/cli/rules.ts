@@ -34,6 +34,7 @@ const LISTING: Listing<RuleView> = {
   header: ['NUMBER', 'RULE', 'FROM'],
   toRow: ({ number, rule, from }) => [number === null ? '-' : String(number), rule, from],
   nameOf: ({ rule }) => rule,
+  toView: (view) => view,
   empty: 'No rules.\n',
 };
 

@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { run } from '../app.js';
 import { addSettings, readSettings } from './options.js';
-import { viewHosts } from './hosts.js';
 import { formatListing, writePieces } from './output.js';
 import type { Terminal } from './terminal.js';
 import { formatRejections, HOST_LISTING } from './report.js';
@@ -33,7 +32,7 @@ export function runCommand(terminal: Terminal, signal: AbortSignal): Command {
       logStream: terminal.stderr,
       signal,
       onDone: async (store) => {
-        await writePieces(formatListing(viewHosts(store.list()), 'table', HOST_LISTING), report);
+        await writePieces(formatListing(store.list(), 'table', HOST_LISTING), report);
         report.write(`\n${formatRejections(await store.rejections())}`);
       },
     });

@@ -41,7 +41,8 @@ export function viewHost(record: HostRecord): HostView {
   };
 }
 
-function allEvidence({ workloads, pending }: HostRecord): readonly WorkloadEvidence[] {
+/** The evidence of a host; what is not attributed yet as of its client's address. */
+export function allEvidence({ workloads, pending }: HostRecord): readonly WorkloadEvidence[] {
   const unknown = new Map<string, Usage>();
   const known: WorkloadEvidence[] = [];
   for (const evidence of workloads) {

@@ -94,6 +94,12 @@ interface Scripts {
   forgetHost(keys: number, ...args: (string | number)[]): ChainableCommander;
 }
 
+interface ListedPage {
+  readonly records: readonly HostRecord[];
+  /** Where the next page begins; undefined: this was the last. */
+  readonly after: string | undefined;
+}
+
 type Scripted = ChainableCommander & Scripts;
 
 class RedisStore implements HostStore {
@@ -146,33 +152,29 @@ class RedisStore implements HostStore {
   }
 
   async *list(): AsyncGenerator<HostRecord> {
-    const shards = Array.from({ length: SHARDS }, (_, shard) => this.#listShard(shard));
-    const heads = await Promise.all(shards.map((shard) => shard.next()));
+    const cursors = Array.from(
+      { length: SHARDS },
+      (_, shard) => new ShardCursor((from) => this.#listPage(shard, from)),
+    );
+    await Promise.all(cursors.map((cursor) => cursor.turn()));
     for (;;) {
-      const first = smallest(heads);
-      if (first < 0) return;
-      const head = heads[first];
-      const shard = shards[first];
-      if (head?.done !== false || shard === undefined) return;
-      yield head.value;
-      heads[first] = await shard.next();
+      const first = cursors[smallest(cursors)];
+      const record = first?.head;
+      if (first === undefined || record === undefined) return;
+      yield record;
+      if (first.pass()) await first.turn();
     }
   }
 
-  async *#listShard(shard: number): AsyncGenerator<HostRecord> {
-    for (let after = '-'; ;) {
-      const names = await this.#call((client) =>
-        client.zrange(indexKey(shard), after, '+', 'BYLEX', 'LIMIT', 0, PAGE_HOSTS),
-      );
-      const hashes = await this.#hashes(names);
-      for (const [index, name] of names.entries()) {
-        const record = readHost(name as Hostname, hashes[index]); // only hostnames are indexed
-        if (record !== undefined) yield record;
-      }
-      const last = names.at(-1);
-      if (last === undefined || names.length < PAGE_HOSTS) return;
-      after = `(${last}`;
-    }
+  async #listPage(shard: number, from: string): Promise<ListedPage> {
+    const names = await this.#call((client) =>
+      client.zrange(indexKey(shard), from, '+', 'BYLEX', 'LIMIT', 0, PAGE_HOSTS),
+    );
+    const hashes = await this.#hashes(names);
+    // Only hostnames are indexed.
+    const records = names.flatMap((name, index) => readHost(name as Hostname, hashes[index]) ?? []);
+    const last = names.length < PAGE_HOSTS ? undefined : names.at(-1);
+    return { records, after: last === undefined ? undefined : `(${last}` };
   }
 
   async get(hostname: Hostname): Promise<HostRecord | undefined> {
@@ -494,15 +496,53 @@ function joinPairs(pairs: ReadonlyMap<string | number, number>, separator: strin
   return text;
 }
 
+/** Reads the hosts of a shard page by page, the next one while this one is looked at. */
+class ShardCursor {
+  readonly #read: (from: string) => Promise<ListedPage>;
+  #next: Promise<ListedPage> | undefined;
+  #records: readonly HostRecord[] = [];
+  #index = 0;
+
+  constructor(read: (from: string) => Promise<ListedPage>) {
+    this.#read = read;
+    this.#next = read('-');
+    this.#next.catch(() => undefined); // thrown at the first turn
+  }
+
+  /** The record that comes next; undefined at the end. */
+  get head(): HostRecord | undefined {
+    return this.#records[this.#index];
+  }
+
+  /** Goes on by one; true when the page is at its end. */
+  pass(): boolean {
+    this.#index += 1;
+    return this.#index >= this.#records.length;
+  }
+
+  /** Goes to the next page that has records. */
+  async turn(): Promise<void> {
+    do {
+      const page = await this.#next;
+      this.#records = page?.records ?? [];
+      this.#index = 0;
+      this.#next = page?.after === undefined ? undefined : this.#read(page.after);
+      this.#next?.catch(() => undefined); // thrown at the next turn, unless nobody reads on
+    } while (this.#records.length === 0 && this.#next !== undefined);
+  }
+}
+
 /** Index of the shard whose next record comes first by name; -1 when all are done. */
-function smallest(heads: readonly IteratorResult<HostRecord, unknown>[]): number {
+function smallest(cursors: readonly ShardCursor[]): number {
   let first = -1;
   let name = '';
-  heads.forEach((head, index) => {
-    if (head.done === true || (first >= 0 && head.value.hostname >= name)) return;
+  // Once for each host: an iterator would cost more than the comparison.
+  for (let index = 0; index < cursors.length; index++) {
+    const head = cursors[index]?.head;
+    if (head === undefined || (first >= 0 && head.hostname >= name)) continue;
     first = index;
-    name = head.value.hostname;
-  });
+    name = head.hostname;
+  }
   return first;
 }
 
