@@ -63,6 +63,19 @@ function learn(): NodeJS.Timeout {
   }, 250);
 }
 
+/** Stops a replica between the dry run of an entry and its write: when it goes on, the write is the next thing to do. */
+async function stallInMidWrite({ program, proxy }: Replica): Promise<void> {
+  await new Promise<void>((resolve) => {
+    proxy.inject = ({ method, url }) => {
+      if (method !== 'PATCH' || !url.includes('dryRun')) return undefined;
+      void program.kill('SIGSTOP'); // sent before the request goes on to the API server
+      proxy.inject = () => undefined;
+      resolve();
+      return undefined;
+    };
+  });
+}
+
 const isWrite = ({ method, url }: { method: string; url: string }): boolean =>
   (method === 'PATCH' || method === 'DELETE') && url.includes('/serviceentries/') && !url.includes('dryRun');
 
@@ -80,7 +93,7 @@ it('only one of two replicas writes, also when the leader was stalled and goes o
   const follower = replicas.find((replica) => replica !== leader) ?? leader;
   expect(writesOf(follower)).toEqual([]);
 
-  await leader.program.kill('SIGSTOP');
+  await stallInMidWrite(leader);
   await waitUntil(() => writesOf(follower).length > 0, { timeoutMs: 60_000, what: 'the other to take over' });
   const asked = leaseRequestsOf(leader);
   await leader.program.kill('SIGCONT');
