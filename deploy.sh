@@ -111,6 +111,17 @@ ask() {
   esac
 }
 
+# --- the program itself, where it is built and Node is there to run it
+
+doctor() {
+  main=${chart%/deploy/chart}/dist/main.js
+  command -v node >/dev/null && [ -f "$main" ] || return 1
+  say ''
+  # Its own exit status says whether there is a problem; the person who is asked next decides.
+  node "$main" doctor ${context:+"--context=$context"} --namespace="$namespace" || true
+  say ''
+}
+
 # --- what this cluster has
 
 # Images of the cluster DNS, one a line; nothing if there is none or we may not know.
@@ -187,21 +198,50 @@ install() {
   say "Context:      $context ($server)"
   say "Namespace:    $namespace"
   say "Image:        ${image:-as the values of the chart say (the nodes must be able to pull it, or have it)}"
-  describe_dns
+  doctor || describe_dns
   if [ -n "$dry_run" ]; then
+    describe_change
     exists namespace "$namespace" || { say '---' && namespace_manifest; }
     install_release "$@" --dry-run=server --hide-secret
     return
   fi
   ask "Install istio-discovery?"
+  wait_for_removal
   if ! exists namespace "$namespace"; then
     namespace_manifest | kube create -f - || fail "could not make the namespace $namespace (see above)"
   fi
   # The notes of the chart say the same as next_steps, which knows the address.
-  [ -n "$no_wait" ] || set -- "$@" --wait --timeout "$timeout"
-  install_release "$@" --hide-notes ||
-    fail "helm did not install it (see above); to look at the pods: kubectl$(shown_context) -n $namespace get pods; what changing CoreDNS said: kubectl$(shown_context) -n $namespace logs -l app.kubernetes.io/component=installer"
+  [ -n "$no_wait" ] || set -- "$@" --wait
+  install_release "$@" --timeout "$timeout" --hide-notes || {
+    installer_log
+    fail "helm did not install it (see above); to look at the pods: kubectl$(shown_context) -n $namespace get pods"
+  }
   next_steps
+}
+
+# wait_for_removal: nothing can be made in a namespace that is on its way out.
+wait_for_removal() {
+  phase=$(kube get namespace "$namespace" --ignore-not-found -o 'jsonpath={.status.phase}') ||
+    fail "cannot read namespace $namespace (see above)"
+  [ "$phase" = Terminating ] || return 0
+  say "Waiting for the end of the namespace $namespace that was removed before ..."
+  kube wait --for=delete "namespace/$namespace" --timeout "$timeout" >/dev/null ||
+    fail "the namespace $namespace does not go away (see above)"
+}
+
+# installer_log: what the Job that changes CoreDNS had to say, if it has run.
+installer_log() {
+  kube -n "$namespace" logs -l app.kubernetes.io/component=installer --tail=20 2>/dev/null || true
+}
+
+# describe_change: what becomes of CoreDNS, in words; the objects of the chart follow.
+describe_change() {
+  cat <<END
+CoreDNS, changed by the Job below and put back by --uninstall (unless clusterDns.configure is off):
+  its Corefile gets one line \`dnstap ENDPOINT full\` in each server block for names outside the cluster, where ENDPOINT is
+    mode collector: tcp://ADDRESS:PORT, of the Service $release-collector
+    mode sidecar:   unix:///run/istio-discovery/dnstap.sock, and its pods get the container of ConfigMap $release-sidecar
+END
 }
 
 # is_configured: whether a Job of the chart has changed CoreDNS; it leaves a record of what there was.
@@ -300,8 +340,11 @@ uninstall() {
   ask "Remove istio-discovery${keep_data:+, but not its data}?"
   if has_release; then
     # Without --wait nobody waits for the pods to end, and the claim of Redis would hang on its pod.
-    if [ -n "$no_wait" ]; then helm_ uninstall "$release"; else helm_ uninstall "$release" --wait --timeout "$timeout"; fi ||
-      fail "helm did not remove it (see above); what putting CoreDNS back said: kubectl$(shown_context) -n $namespace logs -l app.kubernetes.io/component=installer"
+    if [ -n "$no_wait" ]; then set --; else set -- --wait; fi
+    helm_ uninstall "$release" --timeout "$timeout" "$@" || {
+      installer_log
+      fail 'helm did not remove it (see above)'
+    }
   else
     say "No release $release is installed in namespace $namespace."
   fi
