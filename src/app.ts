@@ -106,6 +106,7 @@ export async function reconcile(configuration: Configuration, options: RoleOptio
     running.push(store);
     const target = await openTarget(configuration, { role: 'reconcile', once, log: telemetry.log, stdout });
     running.push(target);
+    if (!once) running.push(await startDriftWatch(configuration, target, telemetry));
     running.push(await startHttp(configuration, telemetry));
     await runReconciler(configuration, { store, target, telemetry, once, signal });
   } finally {
@@ -135,7 +136,10 @@ export async function run(
     const lastMs = await replayAll(configuration, store, telemetry.log, signal);
     const target = await openTarget(configuration, { role: 'run', once, log: telemetry.log, stdout });
     running.push(target);
-    if (!once) running.push(await startHttp(configuration, telemetry, connections));
+    if (!once) {
+      running.push(await startDriftWatch(configuration, target, telemetry));
+      running.push(await startHttp(configuration, telemetry, connections));
+    }
     await runReconciler(configuration, {
       store,
       target,
@@ -469,6 +473,33 @@ async function replayAll(
     if (lastMs > 0) last = Math.max(last ?? 0, lastMs);
   }
   return last;
+}
+
+/** Looks after what `install` has changed in the cluster DNS. */
+async function startDriftWatch(
+  { istio, kubernetes }: Configuration,
+  { cluster, mayWrite }: Target,
+  { log, metrics }: Telemetry,
+): Promise<Running> {
+  const [{ DriftWatch, DRIFTS }, { recordName }] = await Promise.all([
+    import('./install/drift.js'),
+    import('./install/record.js'),
+  ]);
+  const namespace = kubernetes.namespace ?? cluster?.client.namespace ?? 'default';
+  const common = { namespace, record: recordName(istio.owner), mayTell: mayWrite, now: Date.now };
+  const watch = cluster && new DriftWatch({ ...cluster, ...common, log: log.child({ component: 'install' }) });
+  for (const drift of DRIFTS) {
+    const help = `1 while the ${drift} of the cluster DNS is not as it was left`;
+    metrics.gauge(`install_drift_${drift}`, help, () => (watch?.drifts.includes(drift) === true ? 1 : 0));
+  }
+  const stop = new AbortController();
+  const watching = watch?.run(stop.signal);
+  return {
+    close: async () => {
+      stop.abort();
+      await watching;
+    },
+  };
 }
 
 async function runReconciler(

@@ -5,7 +5,14 @@ import { DnsProbe } from './dns-probe.js';
 import { type Deployment, type DnsWorkload, findDnsWorkload, hasNativeSidecars } from './dns-workload.js';
 import { FIELD_MANAGER } from './cluster-changes.js';
 import { InstallError } from './install-error.js';
-import { type InstallRecord, readRecord, type RecordLocation, deleteRecord, writeRecord } from './record.js';
+import {
+  type InstallRecord,
+  readRecord,
+  type RecordLocation,
+  recordName,
+  deleteRecord,
+  writeRecord,
+} from './record.js';
 import {
   type Sidecar,
   SOCKET_DIRECTORY,
@@ -28,7 +35,7 @@ const RECONNECT_MS = 20_000;
 
 /** Where the record of an installation is. */
 export function recordLocation({ client, namespace, owner, signal }: InstallContext): RecordLocation {
-  return { client, namespace, name: `${owner}-cluster-dns`, fieldManager: FIELD_MANAGER, signal };
+  return { client, namespace, name: recordName(owner), fieldManager: FIELD_MANAGER, signal };
 }
 
 /**

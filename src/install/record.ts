@@ -4,6 +4,11 @@ import { createObject, readObject, replaceObject } from '../kubernetes/objects.j
 import { deleteObject } from '../kubernetes/write.js';
 import { CONFIG_MAPS } from './dns-workload.js';
 
+/** Name of the ConfigMap with the record of an installation. */
+export function recordName(owner: string): string {
+  return `${owner}-cluster-dns`;
+}
+
 /** What an installation changes in the cluster DNS. Written before the change, so that a restart finds it. */
 export interface InstallRecord {
   readonly mode: 'collector' | 'sidecar';
@@ -37,7 +42,7 @@ interface RecordMap extends KubernetesObject {
 
 /** The record with the ConfigMap that holds it; undefined when nothing is installed. */
 export async function readRecord(
-  location: RecordLocation,
+  location: Omit<RecordLocation, 'fieldManager'>,
 ): Promise<{ readonly record: InstallRecord; readonly object: KubernetesObject } | undefined> {
   const object: RecordMap | undefined = await readObject({ ...location, resource: CONFIG_MAPS });
   const text = object?.data?.['record.json'];
