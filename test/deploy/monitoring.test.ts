@@ -38,9 +38,9 @@ it('Prometheus can read every expression of alerts and dashboard', async () => {
 it('every metric that they name is one of the program', async () => {
   const directory = createTemporaryDirectory();
   const program = await startProgram('run', [
-    ...['--dnstap', `unix://${directory.file('dnstap.sock')}`],
-    ...['--store', `embedded://${directory.file('store')}`],
-    ...['--output', directory.file('service-entries')],
+    `--dnstap=unix://${directory.file('dnstap.sock')}`,
+    `--store=embedded://${directory.file('store')}`,
+    `--output=${directory.file('service-entries')}`,
   ]);
   const text = await (await fetch(`${program.url}/metrics`)).text();
   await program.stop();
@@ -53,5 +53,6 @@ it('every metric that they name is one of the program', async () => {
 it('the operations page says of every alert what to do', () => {
   const page = readFileSync(join(ROOT, 'deploy/OPERATIONS.md'), 'utf8');
   const headings = Array.from(page.matchAll(/^### (IstioDiscovery\w+)$/gm), ([, name]) => name);
-  expect(headings.toSorted()).toEqual(rules.map(({ alert }) => alert).toSorted());
+  expect(new Set(headings)).toEqual(new Set(rules.map(({ alert }) => alert)));
+  expect(headings).toHaveLength(rules.length);
 });
