@@ -59,7 +59,8 @@ function rulesOf(
   objects: readonly RenderedObject[],
 ): readonly (RenderedObject & { readonly rules: readonly Rule[] })[] {
   const isRole = (object: RenderedObject): object is RenderedObject & { readonly rules: readonly Rule[] } =>
-    (object.kind === 'ClusterRole' || object.kind === 'Role') && object.metadata.name.includes('reconciler');
+    (object.kind === 'ClusterRole' || object.kind === 'Role') &&
+    (object.metadata.name.includes('reconciler') || object.metadata.name === `${RELEASE}-watcher`);
   return objects.filter(isRole);
 }
 

@@ -14,12 +14,17 @@ export interface Program extends Part {
 }
 
 /** Starts a role that runs until it is stopped, with its HTTP server on a free port. */
-export async function startProgram(role: string, args: readonly string[]): Promise<Program> {
+export async function startProgram(
+  role: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Program> {
   const address = `127.0.0.1:${await freePort()}`;
   const part = await startPart({
     name: role,
     command: process.execPath,
     args: [PROGRAM, role, ...args, '--http-address', address],
+    environment,
     ready: async () => answersHttp(`http://${address}/livez`),
   });
   return Object.assign(part, { url: `http://${address}` });
