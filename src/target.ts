@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import { ConfigurationError, isInCluster, processEnvironment } from './config/load.js';
 import type { Configuration } from './config/schema.js';
@@ -112,6 +113,7 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
     ...(kubernetes.context !== undefined && { context: kubernetes.context }),
   });
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // each watch listens; Node takes more than ten for a leak
   const changes = new Changes();
   const instance = `${hostname()}_${randomUUID()}`;
   const election = await startElection(configuration, { client, instance, log, changes, signal: stop.signal });

@@ -6,6 +6,7 @@ import {
   type HostRecord,
   type HostState,
   type WorkloadEvidence,
+  type WorkloadReference,
 } from './host-record.js';
 import { firstRule, formatRule, type HostRule } from './host-rule.js';
 import type { HostTransition } from './host-store.js';
@@ -30,6 +31,14 @@ export interface LifecycleClock {
   readonly nowMs: number;
   /** When somebody watched; see watchedTime(). */
   readonly watched: readonly Interval[];
+  /** When CronJobs run. @defaultValue their look-ups tell */
+  readonly schedules?: CronJobSchedules;
+}
+
+/** When the CronJobs that there are run. */
+export interface CronJobSchedules {
+  /** How long two periods of a CronJob last from that moment on; undefined where its schedule is not known. */
+  twoPeriodsMs(cronJob: Pick<WorkloadReference, 'namespace' | 'name'>, atMs: number): number | undefined;
 }
 
 /** Why a host is in its state. Besides these there are `rule: …`, with the rule, and `person: …`, with the decision. */
@@ -179,9 +188,9 @@ function isSilent(
   { settings, clock }: { readonly settings: LifecycleSettings; readonly clock: LifecycleClock },
 ): boolean {
   if (hasFlag(record, 'masked') || hasFlag(record, 'echoed') || isWanted(record, settings.rules)) return false;
-  const neededMs = Math.max(settings.expiryMs, 2 * periodOf(record)) + furtherMs;
   const fromMs = Math.max(record.lastSeenMs, ...record.flags.map(hiddenUntil));
-  if (clock.nowMs - fromMs < neededMs) return false;
+  if (clock.nowMs - fromMs < settings.expiryMs + furtherMs) return false;
+  const neededMs = Math.max(settings.expiryMs, twoPeriodsOf(record, clock)) + furtherMs;
   return timeWithin(clock.watched, fromMs, clock.nowMs) >= neededMs;
 }
 
@@ -194,8 +203,17 @@ function hiddenUntil({ name, untilMs }: HostFlag): number {
   return name === 'masked' || name === 'echoed' ? (untilMs ?? 0) : 0;
 }
 
+/** How long a host must be silent before each CronJob that uses it has let two periods pass without it. */
+function twoPeriodsOf(record: HostRecord, { schedules }: LifecycleClock): number {
+  const periods = record.workloads.filter(isCronJob).map(({ workload, lastSeenMs }) => {
+    const twoMs = schedules?.twoPeriodsMs(workload, lastSeenMs);
+    return twoMs === undefined ? 2 * periodOf(record) : lastSeenMs + twoMs - record.lastSeenMs;
+  });
+  return Math.max(0, ...periods);
+}
+
 /**
- * The longest period of the CronJobs that use a host: 0 when none does, else the longest time between two days on which it
+ * By its look-ups, the longest period of the CronJobs that use a host: 0 when none does, else the longest time between two days on which it
  * was looked up, provided that nobody else's look-ups are among them.
  */
 export function periodOf({ workloads, days }: Pick<HostRecord, 'workloads' | 'days'>): number {

@@ -30,7 +30,7 @@ export interface HostReview extends Beliefs {
  * plan can be shown without carrying it out.
  */
 export async function reviewHosts(input: ReviewInput): Promise<HostReview> {
-  const { store, lifecycle, nowMs } = input;
+  const { store, lifecycle, nowMs, index } = input;
   const records: HostRecord[] = [];
   const attributions: EvidenceAttribution[] = [];
   let waiting = 0;
@@ -41,8 +41,9 @@ export async function reviewHosts(input: ReviewInput): Promise<HostReview> {
     records.push(attributed(record, found));
   }
   const watched = watchedTime(await store.sources(), await store.blindWindows());
+  const clock = { nowMs, watched, schedules: index.schedules };
   const rules = [...(await store.rules()).rules, ...lifecycle.rules];
-  return { ...believe(records, { ...lifecycle, rules }, { nowMs, watched }), attributions, rules, waiting };
+  return { ...believe(records, { ...lifecycle, rules }, clock), attributions, rules, waiting };
 }
 
 function attributePending(

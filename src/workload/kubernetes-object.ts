@@ -61,10 +61,20 @@ export interface OwnerFacts extends ObjectFacts {
   readonly controller?: ControllerReference;
 }
 
-export type KubernetesObject = PodFacts | NodeFacts | OwnerFacts;
+/** What is kept of a CronJob: when it runs. */
+export interface CronJobFacts extends ObjectFacts {
+  readonly kind: 'CronJob';
+  /** Five fields, or a macro such as `@monthly`. */
+  readonly schedule: string;
+  /** IANA name. */
+  readonly timeZone?: string;
+  readonly isSuspended: boolean;
+}
+
+export type KubernetesObject = PodFacts | NodeFacts | OwnerFacts | CronJobFacts;
 
 /** The kinds worth watching: every other object says nothing about who a client is. */
-export const WORKLOAD_KINDS = ['Pod', 'Node', 'ReplicaSet', 'Job'] as const;
+export const WORKLOAD_KINDS = ['Pod', 'Node', 'ReplicaSet', 'Job', 'CronJob'] as const;
 
 /** `status.*.finishedAt` has whole seconds: the container ran until some moment of that second. */
 const SECOND_MS = 1000;
@@ -93,6 +103,8 @@ export function readKubernetesObject(
     case 'ReplicaSet':
     case 'Job':
       return { ...facts, kind: known, ...readController(objectOf(object['metadata'])) };
+    case 'CronJob':
+      return readCronJob(objectOf(object['spec']), facts);
     default:
       return { skipped: 'kind-not-needed' };
   }
@@ -134,6 +146,16 @@ function readPod(object: JsonObject, facts: ObjectFacts): PodFacts {
       finishedAtMs: lastFinishOf(status, containers, { isFinished, killedByMs }),
       killedByMs,
     }),
+  };
+}
+
+function readCronJob(spec: JsonObject, facts: ObjectFacts): CronJobFacts {
+  return {
+    ...facts,
+    kind: 'CronJob',
+    schedule: textOf(spec['schedule']) ?? '',
+    isSuspended: spec['suspend'] === true,
+    ...defined({ timeZone: textOf(spec['timeZone']) }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { CronSchedules } from './cron-schedules.js';
 import type { NodeFacts, PodFacts } from './kubernetes-object.js';
 import { NodeAddresses } from './node-addresses.js';
 import type { ObjectEvent } from './object-event.js';
@@ -60,7 +61,7 @@ const NEWS_MS = 2000;
 const MAX_ENDED_PODS = 50_000;
 
 /**
- * Who had which address when, learnt from events of Pods, Nodes, ReplicaSets and Jobs in any order of kinds.
+ * Who had which address when, learnt from events of Pods, Nodes, ReplicaSets, Jobs and CronJobs in any order of kinds.
  *
  * ```
  *   pod A   |startTime      |first container ........ |last container's end |DELETED
@@ -73,6 +74,8 @@ const MAX_ENDED_PODS = 50_000;
  * have ended. Pods on the host network have no address of their own: they make their node's address known.
  */
 export class PodIndex {
+  /** When CronJobs run. */
+  readonly schedules = new CronSchedules();
   readonly #owners = new Owners();
   readonly #nodes = new NodeAddresses();
   readonly #pods = new Map<string, PodEntry>();
@@ -100,6 +103,10 @@ export class PodIndex {
       case 'ReplicaSet':
       case 'Job':
         this.#owners.learn(object); // also when deleted: its pods of the past still need it
+        return;
+      case 'CronJob':
+        if (event.type === 'DELETED') this.schedules.forget(object);
+        else this.schedules.learn(object);
     }
   }
 
@@ -109,13 +116,18 @@ export class PodIndex {
    */
   applyList({ kind, objects, namespace, atMs }: ObjectList): void {
     for (const object of objects) this.apply({ atMs, type: 'MODIFIED', object });
-    if (kind !== 'Pod' && kind !== 'Node') return;
     const present = new Set(objects.map(({ uid }) => uid));
-    const known = kind === 'Pod' ? [...this.#pods.values()].map(({ facts }) => facts) : [...this.#nodeFacts.values()];
-    for (const object of known) {
+    for (const object of this.#known(kind)) {
       const isListed = namespace === undefined || object.namespace === namespace;
       if (isListed && !present.has(object.uid)) this.apply({ atMs, type: 'DELETED', object });
     }
+  }
+
+  /** The objects of a kind that go when they are deleted. */
+  #known(kind: ObjectList['kind']): readonly ObjectEvent['object'][] {
+    if (kind === 'Pod') return [...this.#pods.values()].map(({ facts }) => facts);
+    if (kind === 'Node') return [...this.#nodeFacts.values()];
+    return kind === 'CronJob' ? this.schedules.all() : [];
   }
 
   /** Who had the address at that moment; undefined when nobody is known to. The address as in an Observation. */

@@ -16,19 +16,24 @@ export interface WorkloadWatchOptions {
   readonly onError: (kind: WorkloadKind, error: KubernetesError, retryInMs: number) => void;
 }
 
-/** Of owners only the metadata counts; addresses and container times are in the status of pods and nodes. */
+/**
+ * Of owners only the metadata counts; addresses and container times are in the status of pods and nodes, schedules in the
+ * spec of CronJobs.
+ */
 const RESOURCES = {
   Pod: { group: '', version: 'v1', plural: 'pods', metadataOnly: false },
   Node: { group: '', version: 'v1', plural: 'nodes', metadataOnly: false },
   ReplicaSet: { group: 'apps', version: 'v1', plural: 'replicasets', metadataOnly: true },
   Job: { group: 'batch', version: 'v1', plural: 'jobs', metadataOnly: true },
+  CronJob: { group: 'batch', version: 'v1', plural: 'cronjobs', metadataOnly: false },
 } as const;
 
 /**
  * Keeps a {@link PodIndex} up to date from the API server.
  *
  * Only Pods are needed. Without the right to read Nodes, ReplicaSets or Jobs attribution says a little less: a node's
- * address is also in its pods, and the name of a Deployment in the name of its ReplicaSet.
+ * address is also in its pods, and the name of a Deployment in the name of its ReplicaSet. Without that to read CronJobs
+ * their periods are those of their look-ups.
  */
 export class WorkloadWatch {
   readonly #options: WorkloadWatchOptions;

@@ -121,6 +121,7 @@ describe('the rights', () => {
     ['watch', 'nodes', ''],
     ['watch', 'replicasets.apps', 'shop'],
     ['watch', 'jobs.batch', 'shop'],
+    ['watch', 'cronjobs.batch', 'shop'],
     ['watch', 'namespaces', ''],
     ['watch', 'services', 'shop'],
     ['watch', 'virtualservices.networking.istio.io', 'shop'],

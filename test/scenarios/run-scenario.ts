@@ -19,7 +19,7 @@ import { PodIndex } from '../../src/workload/pod-index.js';
 import { createTemporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.js';
 import { ScenarioCollectors, silentLog } from './scenario-collectors.js';
 import { encodeFrame, expandRange, typesOf } from './scenario-frames.js';
-import { deletionOf, nodeEvent, podEvents } from './scenario-objects.js';
+import { cronJobEvent, deletionOf, nodeEvent, podEvents } from './scenario-objects.js';
 import { compareState, type Comparison } from './scenario-state.js';
 import {
   ScenarioError,
@@ -158,13 +158,14 @@ class ScenarioRun {
     }
   }
 
-  #learnObjects({ nodes, pods, gone }: ScenarioStep, atMs: number): void {
+  #learnObjects({ nodes, cronJobs, pods, gone }: ScenarioStep, atMs: number): void {
     const isFirst = atMs === this.#startMs;
     const knownAtMs = isFirst ? atMs - HOUR_MS : atMs;
     for (const [name, address] of Object.entries(nodes)) {
       this.#addresses.set(`node ${name}`, address);
       this.#index.apply(nodeEvent(name, address, knownAtMs));
     }
+    for (const [name, spec] of Object.entries(cronJobs)) this.#index.apply(cronJobEvent(name, spec, knownAtMs));
     for (const [name, pod] of Object.entries(pods)) this.#learnPod(name, pod, knownAtMs);
     for (const name of gone) {
       const added = this.#pods.get(name);

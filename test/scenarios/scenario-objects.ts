@@ -1,6 +1,6 @@
 import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
 import type { ObjectEvent, ObjectEventType } from '../../src/workload/object-event.js';
-import { ScenarioError, type ScenarioPod } from './scenario-schema.js';
+import { ScenarioError, type ScenarioCronJob, type ScenarioPod } from './scenario-schema.js';
 
 export interface PodTimes {
   /** When the API server tells of it. */
@@ -46,6 +46,12 @@ function podStatus({ ip, ips = ip === undefined ? [] : [ip], phase }: ScenarioPo
 /** The deletion of a pod that was there before. */
 export function deletionOf(added: ObjectEvent, atMs: number): ObjectEvent {
   return { ...added, atMs, type: 'DELETED' };
+}
+
+export function cronJobEvent(path: string, spec: ScenarioCronJob | null, atMs: number): ObjectEvent {
+  const [namespace, name] = path.split('/');
+  const json = { kind: 'CronJob', metadata: { namespace, name, uid: `CronJob-${path}` }, spec };
+  return event(atMs, spec === null ? 'DELETED' : 'ADDED', json);
 }
 
 export function nodeEvent(name: string, address: string, atMs: number): ObjectEvent {

@@ -44,6 +44,12 @@ const pod = z.strictObject({
   dnsConfig: z.strictObject({ searches: z.array(z.string()) }).optional(),
 });
 
+const cronJob = z.strictObject({
+  schedule: z.string(),
+  timeZone: z.string().optional(),
+  suspend: z.boolean().default(false),
+});
+
 const message = z.strictObject({
   /** A pod (its first address), `node NAME`, or an address. */
   from: z.string(),
@@ -165,6 +171,8 @@ const stepFields = {
   foreign: z.record(z.string(), foreignEntry.nullable()).default({}),
   /** Pods as the API server tells of them at the step's time. */
   pods: z.record(podName, pod).default({}),
+  /** When CronJobs run; null: deleted. Those that pods name as their owner need not be stated. */
+  cronJobs: z.record(podName, cronJob.nullable()).default({}),
   /** Name and address. */
   nodes: z.record(z.string(), z.string()).default({}),
   /** Pods whose deletion the API server tells of. */
@@ -201,6 +209,7 @@ export type Scenario = z.output<typeof scenario>;
 export type ScenarioStep = z.output<typeof step>;
 export type ScenarioMessage = z.output<typeof message>;
 export type ForeignEntry = z.output<typeof foreignEntry>;
+export type ScenarioCronJob = z.output<typeof cronJob>;
 export type ScenarioPod = z.output<typeof pod>;
 export type Expectation = z.output<typeof expectation>;
 

@@ -89,6 +89,19 @@ describe('WorkloadWatch', () => {
     expect(workloadOf('192.0.2.2')).toBe('exact CronJob/report');
   });
 
+  it('knows when a CronJob runs', async () => {
+    const pod = { restartPolicy: 'Never', containers: [{ name: 'main', image: 'example.com/a:1' }] };
+    const jobTemplate = { spec: { template: { spec: pod } } };
+    const spec = { schedule: '30 2 * * *', timeZone: 'Asia/Tokyo', jobTemplate };
+    await create({ apiVersion: 'batch/v1', kind: 'CronJob', metadata: { namespace: 'default', name: 'backup' }, spec });
+    const cronJob = { namespace: 'default', name: 'backup' };
+    const twoDaysMs = 2 * 86_400_000;
+    await waitUntil(() => index.schedules.twoPeriodsMs(cronJob, Date.now()) !== undefined);
+    expect(index.schedules.twoPeriodsMs(cronJob, Date.now())).toBe(twoDaysMs);
+    await server.kubectl(['delete', 'cronjob', 'backup']);
+    await waitUntil(() => index.schedules.twoPeriodsMs(cronJob, Date.now()) === undefined);
+  });
+
   it('takes the address of a host-network pod for its node', async () => {
     const address = '192.0.2.200';
     await createRunningPod(server, {
