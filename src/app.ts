@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { BlockList, isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
 import { HttpServer } from './api/http-server.js';
-import { ConfigurationError, defaultStateDirectory, processEnvironment } from './config/load.js';
+import { ConfigurationError, defaultStateDirectory, isInCluster, processEnvironment } from './config/load.js';
 import type { Configuration } from './config/schema.js';
 import type { BeliefSettings } from './host/believe.js';
 import { parseRule, type HostRule } from './host/host-rule.js';
@@ -15,6 +15,7 @@ import type { PortSpec } from './istio/service-entry.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import type { DoctorReport } from './install/doctor.js';
 import type { StoreReport } from './install/store-report.js';
+import type { InstallationView } from './install/view-installation.js';
 import { FloodGuard } from './intake/flood-guard.js';
 import { createFrameIntake } from './intake/frame-intake.js';
 import { PeerCount } from './intake/peer-count.js';
@@ -277,6 +278,26 @@ export async function examineCluster(
   }
 }
 
+/** Looks at the cluster that the settings name, or that this is a pod of; undefined where there is none. Changes nothing. */
+export async function lookAtInstallation(
+  { istio, kubernetes }: Configuration,
+  signal: AbortSignal,
+): Promise<InstallationView | undefined> {
+  const { kubeconfig, context } = kubernetes;
+  if (kubeconfig === undefined && context === undefined && !isInCluster(processEnvironment())) return undefined;
+  const [{ openClient }, { viewInstallation }] = await Promise.all([
+    import('./install/open-client.js'),
+    import('./install/view-installation.js'),
+  ]);
+  const client = openClient(kubernetes);
+  try {
+    const namespace = kubernetes.namespace ?? client.namespace ?? DEFAULT_NAMESPACE;
+    return await viewInstallation({ client, namespace, owner: istio.owner, nowMs: Date.now(), signal });
+  } finally {
+    await client.close();
+  }
+}
+
 /** Only a Redis is asked: to open an embedded store would make one. */
 async function examineStore(configuration: Configuration): Promise<StoreReport | undefined> {
   const url = configuration.store.url?.reveal();
@@ -481,7 +502,8 @@ async function startDriftWatch(
   { cluster, mayWrite }: Target,
   { log, metrics }: Telemetry,
 ): Promise<Running> {
-  const [{ DriftWatch, DRIFTS }, { recordName }] = await Promise.all([
+  const [{ DriftWatch }, { DRIFTS }, { recordName }] = await Promise.all([
+    import('./install/drift-watch.js'),
     import('./install/drift.js'),
     import('./install/record.js'),
   ]);
@@ -492,6 +514,8 @@ async function startDriftWatch(
     const help = `1 while the ${drift} of the cluster DNS is not as it was left`;
     metrics.gauge(`install_drift_${drift}`, help, () => (watch?.drifts.includes(drift) === true ? 1 : 0));
   }
+  const help = 'attempts to put the cluster DNS right since it last stayed as it was left';
+  metrics.gauge('install_repair_attempts', help, () => watch?.repairAttempts ?? 0);
   const stop = new AbortController();
   const watching = watch?.run(stop.signal);
   return {

@@ -6,6 +6,7 @@ import { DEFAULT_CLUSTER_DOMAIN } from '../install/corefile/survey.js';
 import { InstallError } from '../install/install-error.js';
 import { createLogger } from '../telemetry/logger.js';
 import type { InstallContext } from '../install/dns-changes.js';
+import type { InstallOptions } from '../install/install.js';
 import type { Sidecar } from '../install/sidecar.js';
 import { ExitError } from './exit-error.js';
 import { addSettings, readSettings } from './options.js';
@@ -22,13 +23,19 @@ export function installCommand(terminal: Terminal, signal: AbortSignal): Command
   );
   addSettings(command, SECTIONS);
   return command.action(async () => {
-    const configuration = readSettings(command);
-    const { mode, redisService } = configuration.install;
-    const sidecar = readSidecar(configuration);
     const { install } = await import('../install/install.js');
-    await withContext(configuration, { terminal, signal }, async (context) =>
-      install({ ...context, mode, ...(sidecar && { sidecar }), ...(redisService !== undefined && { redisService }) }),
-    );
+    await withOptions(readSettings(command), { terminal, signal }, install);
+  });
+}
+
+export function repairCommand(terminal: Terminal, signal: AbortSignal): Command {
+  const command = new Command('repair').description(
+    'Do what `install` does if somebody has taken us out of CoreDNS since; to be run again and again. It waits longer after each attempt, and gives up after the fifth in a row.',
+  );
+  addSettings(command, SECTIONS);
+  return command.action(async () => {
+    const { repair } = await import('../install/repair.js');
+    await withOptions(readSettings(command), { terminal, signal }, repair);
   });
 }
 
@@ -39,6 +46,17 @@ export function uninstallCommand(terminal: Terminal, signal: AbortSignal): Comma
     const { uninstall } = await import('../install/uninstall.js');
     await withContext(readSettings(command), { terminal, signal }, uninstall);
   });
+}
+
+async function withOptions(
+  configuration: Configuration,
+  run: { readonly terminal: Terminal; readonly signal: AbortSignal },
+  act: (options: InstallOptions) => Promise<void>,
+): Promise<void> {
+  const { mode, redisService } = configuration.install;
+  const sidecar = readSidecar(configuration);
+  const more = { mode, ...(sidecar && { sidecar }), ...(redisService !== undefined && { redisService }) };
+  await withContext(configuration, run, async (context) => act({ ...context, ...more }));
 }
 
 async function withContext(

@@ -6,7 +6,7 @@ import { doctorCommand } from './doctor.js';
 import { approveCommand, ignoreCommand, unignoreCommand } from './decide.js';
 import { explainCommand } from './explain.js';
 import { hostsCommand } from './hosts.js';
-import { installCommand, uninstallCommand } from './install.js';
+import { installCommand, repairCommand, uninstallCommand } from './install.js';
 import { lintCommand } from './lint.js';
 import { applyCommand, diffCommand, planCommand } from './plan.js';
 import { reconcileCommand } from './reconcile.js';
@@ -42,6 +42,7 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     lintCommand,
     corefileCommand,
     installCommand,
+    repairCommand,
     uninstallCommand,
     doctorCommand,
   ]) {

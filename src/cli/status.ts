@@ -1,9 +1,10 @@
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { withStore } from '../app.js';
+import { lookAtInstallation, withStore } from '../app.js';
 import { BLIND_REASONS, type BlindWindow } from '../host/blind-window.js';
 import type { HostStore, StoreStatistics } from '../host/host-store.js';
 import type { SourceStatus } from '../host/source.js';
+import type { InstallationView } from '../install/view-installation.js';
 import type { RejectionCount } from '../observation/rejection.js';
 import { parseDurationMs } from './duration.js';
 import { addSettings, readSettings } from './options.js';
@@ -21,6 +22,8 @@ interface Status {
   readonly sources: readonly SourceStatus[];
   readonly blindWindows: readonly BlindWindow[];
   readonly rejections: readonly RejectionCount[];
+  /** Absent where no cluster is named and this is no pod of one. */
+  readonly clusterDns?: InstallationView;
 }
 
 interface StatusOptions {
@@ -28,9 +31,11 @@ interface StatusOptions {
   readonly within: number;
 }
 
-export function statusCommand(terminal: Terminal): Command {
+export function statusCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('status')
-    .description('Say how the store and the collectors are, and when nobody watched.')
+    .description(
+      'Say how the store and the collectors are, when nobody watched, and whether CoreDNS is as it was left.',
+    )
     .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json', 'yaml']).default('text'))
     .addOption(
       new Option('--within <DURATION>', 'sources and blind windows of the last 12h, 30d, …')
@@ -38,11 +43,13 @@ export function statusCommand(terminal: Terminal): Command {
         .default(WEEK_MS, '7d'),
     )
     .addHelpText('after', '\nExit status: 0 when the store answers, 1 when it does not.');
-  addSettings(command, ['store', 'log']);
+  addSettings(command, ['store', 'kubernetes', 'log']);
   return command.action(async ({ format, within }: StatusOptions) => {
     const nowMs = Date.now();
-    const status = await withStore(readSettings(command), (store) => readStatus(store, nowMs - within));
-    terminal.stdout.write(print(status, format, nowMs));
+    const settings = readSettings(command);
+    const status = await withStore(settings, (store) => readStatus(store, nowMs - within));
+    const clusterDns = await lookAtInstallation(settings, signal);
+    terminal.stdout.write(print({ ...status, ...(clusterDns && { clusterDns }) }, format, nowMs));
   });
 }
 
@@ -62,6 +69,7 @@ function print(status: Status, format: StatusOptions['format'], nowMs: number): 
   if (format === 'yaml') return stringify(withIsoTimes(status), { compat: 'yaml-1.1' });
   return [
     storeText(status.store),
+    clusterDnsText(status.clusterDns),
     sourcesText(status.sources, nowMs),
     blindText(status),
     formatRejections(status.rejections),
@@ -76,6 +84,27 @@ function storeText({ kind, schema, hosts, overflow, latencyMs }: StoreStatistics
       ? ''
       : `  ${countText(overflow.lookups, 'look-up')} of hosts that are not stored, as there are too many, such as ${overflow.examples.join(', ')}\n`;
   return `The store (${kind}, schema ${schema}) answers in ${latencyMs.toFixed(1)} ms and holds ${countText(hosts, 'host')}.\n${more}`;
+}
+
+function clusterDnsText(view: InstallationView | undefined): string {
+  if (view === undefined) return '';
+  if (view.state === 'unreadable') return `The cluster DNS could not be looked at: ${view.reason}\n`;
+  if (view.state === 'absent') return 'CoreDNS was not changed by an installation.\n';
+  const { namespace, deployment, configMap, mode, drifts, repairs } = view;
+  const missing = {
+    corefile: `the dnstap line is not in ConfigMap ${namespace}/${configMap}`,
+    sidecar: `the container is not in Deployment ${namespace}/${deployment}`,
+  };
+  const is = {
+    installing: 'is being changed, or its installation was stopped in the middle',
+    intact: 'is as it was left',
+    drifted: `is not as it was left: ${drifts.map((drift) => missing[drift]).join('; ')}`,
+  };
+  const tried =
+    repairs === undefined
+      ? ''
+      : `  Put right ${countText(repairs.attempts, 'time')}, last at ${timeText(repairs.lastAtMs)}${repairs.givenUp ? '; given up until the installation is run again' : ''}\n`;
+  return `CoreDNS (mode ${mode}) ${is[view.state]}.\n${tried}`;
 }
 
 function sourcesText(sources: readonly SourceStatus[], nowMs: number): string {

@@ -168,6 +168,10 @@ const clusterDns = z.strictObject({
     configurationSchema.shape.install.unwrap().shape.timeoutSeconds,
     'How long CoreDNS may take to read its Corefile, or to roll out, before it is all put back.',
   ),
+  repair: described(
+    z.boolean().default(false),
+    'When somebody takes us out of CoreDNS (kubeadm upgrade, GitOps, a person), put us back by a CronJob with the rights of the Job. It looks every five minutes, waits longer after each attempt, and gives up after the fifth in a row. Off: it is only reported, by event, metric, alert and `status`.',
+  ),
 });
 
 const sidecar = z.strictObject({

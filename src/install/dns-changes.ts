@@ -75,23 +75,30 @@ export class DnsChanges {
     return changed;
   }
 
-  /** Changes the Deployment and waits until all its pods are of the new one. Returns it as it was before. */
+  async readDeployment(): Promise<Deployment> {
+    const { namespace, name } = this.#workload;
+    const { client, signal } = this.#context;
+    const found = await readObject({ client, signal, namespace, name, resource: DEPLOYMENTS });
+    if (found !== undefined) return found as Deployment; // by its resource
+    throw new InstallError('INSTALL_ERR_CONFLICT', `${namespace}/${name} is gone`);
+  }
+
+  /** Changes the Deployment and waits until all its pods are of the new one. */
   async changeDeployment(
     change: (deployment: Deployment) => Deployment,
     patience: Pick<Patience, 'dnsFailed'> = {},
-  ): Promise<Deployment> {
+  ): Promise<void> {
     const { namespace, name } = this.#workload;
     const { client, signal, timeoutMs } = this.#context;
     const options = { client, signal, namespace, name, resource: DEPLOYMENTS };
-    const before = await changeObject<Deployment>(options, change);
-    await waitFor(
-      async () => {
-        const deployment = (await readObject(options)) as Deployment | undefined;
-        return deployment !== undefined && isRolledOut(deployment);
-      },
-      { ...patience, signal, timeoutMs, what: `the rollout of ${namespace}/${name}`, code: 'INSTALL_ERR_NOT_VERIFIED' },
-    );
-    return before;
+    await changeObject<Deployment>(options, change);
+    await waitFor(async () => isRolledOut(await this.readDeployment()), {
+      ...patience,
+      signal,
+      timeoutMs,
+      what: `the rollout of ${namespace}/${name}`,
+      code: 'INSTALL_ERR_NOT_VERIFIED',
+    });
   }
 
   /** Waits until every pod of CoreDNS sends to us. */

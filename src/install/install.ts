@@ -28,6 +28,8 @@ export interface InstallOptions extends InstallContext {
   readonly sidecar?: Sidecar;
   /** A Service whose address goes into the sidecar's environment as REDIS_ADDRESS: CoreDNS's pods cannot look it up. */
   readonly redisService?: string;
+  /** Whether this is an attempt of ours to put it right; else a person has asked, and attempts are counted anew. */
+  readonly isRepair?: boolean;
 }
 
 /** A CoreDNS whose Corefile has not changed connects again after 10 s at most, or it will not any more. */
@@ -90,11 +92,11 @@ class Installation {
     const previous = (await readRecord(this.#location))?.record;
     const endpoint =
       mode === 'sidecar' ? `unix://${SOCKET_DIRECTORY}/dnstap.sock` : await this.#dns.collectorEndpoint();
-    const undo: Undo = { previous };
+    const undo: Undo = { previous, deployment: await this.#dns.readDeployment() };
     try {
       // Only recorded at first: a Corefile that cannot be edited must not cost a rollout.
-      await this.#changeCorefile(endpoint, { previous, isWritten: false });
-      if (mode === 'sidecar') undo.deployment = await this.#rollOutSidecar();
+      undo.corefile = (await this.#changeCorefile(endpoint, { previous, isWritten: false })).before;
+      if (mode === 'sidecar') await this.#rollOutSidecar();
       const { before, changed } = await this.#changeCorefile(endpoint, { previous, isWritten: true });
       undo.corefile = before;
       await this.#verify(changed);
@@ -103,11 +105,11 @@ class Installation {
       throw err;
     }
     if (mode === 'collector') await this.#dns.changeDeployment((deployment) => withoutSidecar(deployment));
-    await this.#record({ verified: true });
+    await this.#confirm();
     this.#options.log.info({ mode, endpoint }, 'every CoreDNS pod is connected');
   }
 
-  async #rollOutSidecar(): Promise<Deployment> {
+  async #rollOutSidecar(): Promise<void> {
     const { client, redisService, sidecar, signal, log } = this.#options;
     if (sidecar === undefined) throw new InstallError('INSTALL_ERR_SETTINGS', 'sidecar mode needs install.sidecar');
     const environment =
@@ -115,7 +117,7 @@ class Installation {
     const native = await hasNativeSidecars(client, signal);
     const options = { sidecar: withEnvironment(sidecar, environment), coredns: this.#workload.container, native };
     log.info({ native }, 'rolling out the sidecar');
-    return this.#dns.changeDeployment((deployment) => withSidecar(deployment, options), this.#watched());
+    await this.#dns.changeDeployment((deployment) => withSidecar(deployment, options), this.#watched());
   }
 
   /** Records how the Corefile is to be, then writes it. */
@@ -178,7 +180,8 @@ class Installation {
     const { log, mode } = this.#options;
     log.warn({}, 'rolling back');
     const record = (await readRecord(this.#location))?.record;
-    const wasVerified = previous?.verified === true;
+    // Without a record somebody has removed the installation meanwhile.
+    const wasVerified = previous?.verified === true && record !== undefined;
     const target = wasVerified ? corefile : record?.original;
     const undone = await this.#dns.changeCorefile((now) => {
       if (target !== undefined && sha256(now) === record?.written) return target;
@@ -186,15 +189,35 @@ class Installation {
       return 'text' in bare && !wasVerified ? bare.text : now;
     });
     if (undone) await this.#dns.waitUntilDisconnected(mode, this.#options.timeoutMs).catch(() => undefined);
-    await this.#dns.changeDeployment((now) =>
-      wasVerified && deployment !== undefined
-        ? { ...now, spec: { ...now.spec, template: deployment.spec.template } }
-        : withRestart(withoutSidecar(now), undefined),
-    );
+    await this.#putBackDeployment(wasVerified ? deployment : undefined);
     const found = await readRecord(this.#location);
     if (wasVerified) await writeRecord(this.#location, previous, found?.object);
     else if (found !== undefined) await deleteRecord(this.#location, found.object);
     log.warn({}, 'rolled back');
+  }
+
+  /** As it was, or without anything of ours. That a rollout takes its time is no reason to leave the rest. */
+  async #putBackDeployment(before: Deployment | undefined): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await this.#dns.changeDeployment((now) =>
+        before === undefined
+          ? withRestart(withoutSidecar(now), undefined)
+          : { ...now, spec: { ...now.spec, template: before.spec.template } },
+      );
+    } catch (err) {
+      if (!(err instanceof InstallError && err.code === 'INSTALL_ERR_NOT_VERIFIED')) throw err;
+      log.warn({ err }, 'the pods of CoreDNS are being put back, and not all are ready yet');
+    }
+  }
+
+  async #confirm(): Promise<void> {
+    const found = await readRecord(this.#location);
+    if (found === undefined) throw new InstallError('INSTALL_ERR_CONFLICT', 'the installation was removed meanwhile');
+    const { repairs, ...record } = found.record;
+    const kept = this.#options.isRepair === true && repairs !== undefined ? { repairs } : {};
+    if (record.verified && repairs === kept.repairs) return;
+    await writeRecord(this.#location, { ...record, ...kept, verified: true }, found.object);
   }
 
   async #record(fields: Partial<InstallRecord>): Promise<void> {
@@ -212,7 +235,7 @@ class Installation {
 /** What a run has found, to be put back. */
 interface Undo {
   readonly previous: InstallRecord | undefined;
-  deployment?: Deployment;
+  readonly deployment: Deployment;
   corefile?: string;
 }
 

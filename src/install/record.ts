@@ -3,6 +3,7 @@ import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import { createObject, readObject, replaceObject } from '../kubernetes/objects.js';
 import { deleteObject } from '../kubernetes/write.js';
 import { CONFIG_MAPS } from './dns-workload.js';
+import type { RepairAttempts } from './repair-attempts.js';
 
 /** Name of the ConfigMap with the record of an installation. */
 export function recordName(owner: string): string {
@@ -23,6 +24,8 @@ export interface InstallRecord {
   readonly written: string;
   /** Whether every replica has been seen sending. */
   readonly verified: boolean;
+  /** Since it last stayed as it was left; absent when there was none. */
+  readonly repairs?: RepairAttempts;
 }
 
 export interface RecordLocation {

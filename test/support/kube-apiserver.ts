@@ -19,6 +19,8 @@ export interface KubeApiserverOptions {
   readonly serviceAccounts?: boolean;
   /** Address to listen on; another one than 127.0.0.1 for a cluster with nodes, whose pods find it at the Service `kubernetes`. */
   readonly host?: string;
+  /** The range of the cluster's Services; SERVICE_CIDR unless told. */
+  readonly serviceCidr?: string;
 }
 
 /** A Kubernetes API server that runs, with its etcd. */
@@ -54,14 +56,14 @@ export async function startKubeApiserver(options: KubeApiserverOptions = {}): Pr
   const directory = createTemporaryDirectory();
   const etcd = await startEtcd();
   const port = await freePort();
-  const { host = LOOPBACK } = options;
+  const { host = LOOPBACK, serviceCidr = SERVICE_CIDR } = options;
   const url = `https://${host}:${port}`;
   const credentials = writeCredentials(directory);
   const process = await startPart({
     name: 'kube-apiserver',
     command: await partPath('kube-apiserver'),
     args: [
-      ...serverArguments({ directory, host, port, credentials }),
+      ...serverArguments({ directory, host, port, serviceCidr, credentials }),
       `--etcd-servers=${etcd.url}`,
       ...(options.serviceAccounts === true ? [] : ['--disable-admission-plugins=ServiceAccount']),
     ],
@@ -99,10 +101,11 @@ interface ServerOptions {
   readonly directory: TemporaryDirectory;
   readonly host: string;
   readonly port: number;
+  readonly serviceCidr: string;
   readonly credentials: Credentials;
 }
 
-function serverArguments({ directory, host, port, credentials }: ServerOptions): readonly string[] {
+function serverArguments({ directory, host, port, serviceCidr, credentials }: ServerOptions): readonly string[] {
   const { tokensFile, privateKeyFile, publicKeyFile } = credentials;
   return [
     `--bind-address=${host}`,
@@ -113,7 +116,7 @@ function serverArguments({ directory, host, port, credentials }: ServerOptions):
     ...(host === LOOPBACK ? ['--endpoint-reconciler-type=none'] : []),
     '--allow-privileged=true',
     '--kubelet-preferred-address-types=InternalIP',
-    `--service-cluster-ip-range=${SERVICE_CIDR}`,
+    `--service-cluster-ip-range=${serviceCidr}`,
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${publicKeyFile}`,
     `--service-account-signing-key-file=${privateKeyFile}`,

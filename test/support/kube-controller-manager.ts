@@ -5,8 +5,12 @@ import { answersHttps } from './probe.js';
 import { partMethods, startPart, type Part } from './process.js';
 import { createTemporaryDirectory } from './temporary-directory.js';
 
-/** Starts the controllers of Kubernetes; they are ready when namespaces get their ServiceAccount. */
-export async function startKubeControllerManager(server: KubeApiserver): Promise<Part> {
+/**
+ * Starts the controllers of Kubernetes; they are ready when namespaces get their ServiceAccount.
+ *
+ * @param args more flags
+ */
+export async function startKubeControllerManager(server: KubeApiserver, args: readonly string[] = []): Promise<Part> {
   const directory = createTemporaryDirectory();
   const port = await freePort();
   const process = await startPart({
@@ -22,6 +26,7 @@ export async function startKubeControllerManager(server: KubeApiserver): Promise
       '--bind-address=127.0.0.1',
       `--secure-port=${port}`,
       '--leader-elect=false',
+      ...args,
     ],
     directory,
     ready: async () => {
