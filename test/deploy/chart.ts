@@ -83,15 +83,22 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
   },
 };
 
-/** Renders the chart without a cluster. */
+/** Renders the chart without a cluster; the same values in the same namespace only once. */
 export async function createRenderer(): Promise<
   (values: object, namespace?: string) => Promise<readonly RenderedObject[]>
 > {
   const helm = await createHelm();
-  return async (values, namespace = RELEASE) => {
+  const rendered = new Map<string, Promise<readonly RenderedObject[]>>();
+  const render = async (values: object, namespace: string): Promise<readonly RenderedObject[]> => {
     const version = ['--kube-version', 'v1.36.0']; // helm's own idea of a cluster depends on how it was built
     const file = valuesFile(values);
     return parseObjects(await helm('template', RELEASE, CHART, '--namespace', namespace, '--values', file, ...version));
+  };
+  return async (values, namespace = RELEASE) => {
+    const key = JSON.stringify([values, namespace]);
+    const objects = rendered.get(key) ?? render(values, namespace);
+    rendered.set(key, objects);
+    return objects;
   };
 }
 

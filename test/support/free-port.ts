@@ -10,18 +10,23 @@ const FIRST_PORT = 20_000;
 const LAST_PORT = 32_000;
 const MAX_TRIES = 200;
 
+/** Each worker of jest has a part of them to itself: between being found free and being listened on, a port looks free to all. */
+const SHARES = 8;
+const SHARE_SIZE = (LAST_PORT - FIRST_PORT) / SHARES;
+const FIRST_OF_SHARE = FIRST_PORT + (Number(process.env['JEST_WORKER_ID'] ?? 0) % SHARES) * SHARE_SIZE;
+
 const handedOut = new Set<number>();
 
 /** A port on which nothing listens on 127.0.0.1, by TCP or UDP; never the same twice in one test file. */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT));
+    const port = FIRST_OF_SHARE + Math.floor(Math.random() * SHARE_SIZE);
     if (!handedOut.has(port) && (await isFree(port))) {
       handedOut.add(port);
       return port;
     }
   }
-  throw new Error(`no free port found between ${FIRST_PORT} and ${LAST_PORT} in ${MAX_TRIES} tries`);
+  throw new Error(`no free port found in ${MAX_TRIES} tries from ${FIRST_OF_SHARE} on`);
 }
 
 async function isFree(port: number): Promise<boolean> {

@@ -32,7 +32,7 @@ async function start(part: CoreDnsOptions['part'], port: number, corefile: strin
 }
 
 describe.each(PARTS)('%s', (part) => {
-  it('over a unix socket: client messages by UDP and TCP, with both times in responses', async () => {
+  it.concurrent('over a unix socket: client messages by UDP and TCP, with both times in responses', async () => {
     const tap = await startTap();
     const port = await freePort();
     const coredns = await start(
@@ -68,7 +68,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('over TCP: an unframed end of the process costs nothing that was flushed', async () => {
+  it.concurrent('over TCP: an unframed end of the process costs nothing that was flushed', async () => {
     const tap = await startTap('tcp');
     const port = await freePort();
     const coredns = await start(
@@ -85,7 +85,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('without `full`: addresses and times, but no DNS message', async () => {
+  it.concurrent('without `full`: addresses and times, but no DNS message', async () => {
     const tap = await startTap();
     const port = await freePort();
     await start(part, port, `.:${port} {\n bind 127.0.0.1\n dnstap unix://${tap.address}\n ${TEMPLATE}\n}`);
@@ -97,7 +97,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('with identity, version and extra', async () => {
+  it.concurrent('with identity, version and extra', async () => {
     const tap = await startTap();
     const port = await freePort();
     const options = '{\n identity n1\n version v1\n extra "{type} {name}"\n}';
@@ -116,7 +116,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('with an identity that is present and empty', async () => {
+  it.concurrent('with an identity that is present and empty', async () => {
     const tap = await startTap();
     const port = await freePort();
     const options = '{\n identity ""\n}';
@@ -132,7 +132,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('one connection a server block, idle ones included; a reload closes the old and opens new ones', async () => {
+  it.concurrent('one connection a server block, idle ones included; a reload closes the old and opens new ones', async () => {
     const tap = await startTap();
     const [port, other] = [await freePort(), await freePort()];
     const block = (at: number) => `.:${at} {\n bind 127.0.0.1\n dnstap unix://${tap.address} full\n ${TEMPLATE}\n}\n`;
@@ -154,7 +154,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('forwarding: messages to the upstream, whose address is the client before 1.14.5 and CoreDNS itself since', async () => {
+  it.concurrent('forwarding: messages to the upstream, whose address is the client before 1.14.5 and CoreDNS itself since', async () => {
     const tap = await startTap();
     const [port, upstream] = [await freePort(), await freePort()];
     await start(part, upstream, `.:${upstream} {\n bind 127.0.0.1\n ${TEMPLATE}\n}`);
@@ -174,7 +174,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('DNS over TLS, which it calls TCP', async () => {
+  it.concurrent('DNS over TLS, which it calls TCP', async () => {
     const tap = await startTap();
     const port = await freePort();
     const certificate = authority.issue('localhost');
@@ -191,7 +191,7 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it('under load: chunks that cut frames anywhere, and an order that goes back in time', async () => {
+  it.concurrent('under load: chunks that cut frames anywhere, and an order that goes back in time', async () => {
     const tap = await startTap();
     const wire = await startWire(tap.address);
     const port = await freePort();
@@ -226,7 +226,7 @@ describe('an upstream that refuses', () => {
     );
   }
 
-  it('coredns-1.11: a flood of FORWARDER_QUERY for one query, and no CLIENT_RESPONSE', async () => {
+  it.concurrent('coredns-1.11: a flood of FORWARDER_QUERY for one query, and no CLIENT_RESPONSE', async () => {
     const tap = await startTap();
     const port = await freePort();
     await startForwarder('coredns-1.11', port, tap);
@@ -241,7 +241,7 @@ describe('an upstream that refuses', () => {
     await tap.close();
   });
 
-  it('coredns: by TCP there is no address of its own to tell; the client gets a CLIENT_RESPONSE', async () => {
+  it.concurrent('coredns: by TCP there is no address of its own to tell; the client gets a CLIENT_RESPONSE', async () => {
     const tap = await startTap();
     const port = await freePort();
     await startForwarder('coredns', port, tap);
