@@ -34,7 +34,7 @@ async function fill(store: HostStore): Promise<void> {
     kind: 'dnstap',
     name: 'collector-0',
     fromMs: atMs - HOUR_MS,
-    untilMs: Date.now(),
+    untilMs: Date.now() + HOUR_MS, // alive for as long as these tests may take
     connections: 2,
     lost: 7,
   });
