@@ -132,47 +132,53 @@ describe.each(PARTS)('%s', (part) => {
     await tap.close();
   });
 
-  it.concurrent('one connection a server block, idle ones included; a reload closes the old and opens new ones', async () => {
-    const tap = await startTap();
-    const [port, other] = [await freePort(), await freePort()];
-    const block = (at: number) => `.:${at} {\n bind 127.0.0.1\n dnstap unix://${tap.address} full\n ${TEMPLATE}\n}\n`;
-    const coredns = await start(part, port, block(port) + block(other));
-    await waitUntil(() => tap.opened.length === 2);
-    await askByUdp(port, 'www.example.com');
-    await tap.waitFor('CLIENT_RESPONSE');
-    expect(new Set(tap.receiver.connections().map(({ frames }) => frames))).toEqual(new Set([0, 2]));
-    await coredns.writeCorefile(`${block(port)}${block(other)}# changed\n`);
-    await coredns.kill('SIGUSR1');
-    await waitUntil(() => tap.opened.length === 4 && tap.closed.length === 2, { timeoutMs: 30_000 });
-    expect(tap.closed.map(({ error, bidirectional }) => [error, bidirectional])).toEqual([
-      [undefined, true],
-      [undefined, true],
-    ]);
-    await askByUdp(port, 'again.example.com');
-    await tap.waitFor('CLIENT_RESPONSE', 2);
-    await tap.expectAgreement();
-    await tap.close();
-  });
+  it.concurrent(
+    'one connection a server block, idle ones included; a reload closes the old and opens new ones',
+    async () => {
+      const tap = await startTap();
+      const [port, other] = [await freePort(), await freePort()];
+      const block = (at: number) => `.:${at} {\n bind 127.0.0.1\n dnstap unix://${tap.address} full\n ${TEMPLATE}\n}\n`;
+      const coredns = await start(part, port, block(port) + block(other));
+      await waitUntil(() => tap.opened.length === 2);
+      await askByUdp(port, 'www.example.com');
+      await tap.waitFor('CLIENT_RESPONSE');
+      expect(new Set(tap.receiver.connections().map(({ frames }) => frames))).toEqual(new Set([0, 2]));
+      await coredns.writeCorefile(`${block(port)}${block(other)}# changed\n`);
+      await coredns.kill('SIGUSR1');
+      await waitUntil(() => tap.opened.length === 4 && tap.closed.length === 2, { timeoutMs: 30_000 });
+      expect(tap.closed.map(({ error, bidirectional }) => [error, bidirectional])).toEqual([
+        [undefined, true],
+        [undefined, true],
+      ]);
+      await askByUdp(port, 'again.example.com');
+      await tap.waitFor('CLIENT_RESPONSE', 2);
+      await tap.expectAgreement();
+      await tap.close();
+    },
+  );
 
-  it.concurrent('forwarding: messages to the upstream, whose address is the client before 1.14.5 and CoreDNS itself since', async () => {
-    const tap = await startTap();
-    const [port, upstream] = [await freePort(), await freePort()];
-    await start(part, upstream, `.:${upstream} {\n bind 127.0.0.1\n ${TEMPLATE}\n}`);
-    await start(part, port, `.:${port} {\n dnstap unix://${tap.address} full\n forward . 127.0.0.1:${upstream}\n}`);
-    await askByUdp(port, 'www.example.com');
-    await tap.waitFor('CLIENT_RESPONSE');
-    const [forwarded] = await tap.waitFor('FORWARDER_RESPONSE');
-    const [client] = await tap.waitFor('CLIENT_RESPONSE');
-    expect(forwarded?.responsePort).toBe(upstream);
-    expect(forwarded?.queryTimeNsec && forwarded.responseTimeNsec).toBeTruthy();
-    const samePort = forwarded?.queryPort === client?.queryPort;
-    expect(samePort).toBe(part === 'coredns-1.11');
-    // Before 1.14.5 all IPv4 addresses are in 16 octets, and called INET.
-    const lengths = [client?.queryAddress, forwarded?.responseAddress].map((address) => address?.length);
-    expect(lengths).toEqual(part === 'coredns' ? [4, 4] : [16, 16]);
-    await tap.expectAgreement();
-    await tap.close();
-  });
+  it.concurrent(
+    'forwarding: messages to the upstream, whose address is the client before 1.14.5 and CoreDNS itself since',
+    async () => {
+      const tap = await startTap();
+      const [port, upstream] = [await freePort(), await freePort()];
+      await start(part, upstream, `.:${upstream} {\n bind 127.0.0.1\n ${TEMPLATE}\n}`);
+      await start(part, port, `.:${port} {\n dnstap unix://${tap.address} full\n forward . 127.0.0.1:${upstream}\n}`);
+      await askByUdp(port, 'www.example.com');
+      await tap.waitFor('CLIENT_RESPONSE');
+      const [forwarded] = await tap.waitFor('FORWARDER_RESPONSE');
+      const [client] = await tap.waitFor('CLIENT_RESPONSE');
+      expect(forwarded?.responsePort).toBe(upstream);
+      expect(forwarded?.queryTimeNsec && forwarded.responseTimeNsec).toBeTruthy();
+      const samePort = forwarded?.queryPort === client?.queryPort;
+      expect(samePort).toBe(part === 'coredns-1.11');
+      // Before 1.14.5 all IPv4 addresses are in 16 octets, and called INET.
+      const lengths = [client?.queryAddress, forwarded?.responseAddress].map((address) => address?.length);
+      expect(lengths).toEqual(part === 'coredns' ? [4, 4] : [16, 16]);
+      await tap.expectAgreement();
+      await tap.close();
+    },
+  );
 
   it.concurrent('DNS over TLS, which it calls TCP', async () => {
     const tap = await startTap();
@@ -241,22 +247,25 @@ describe('an upstream that refuses', () => {
     await tap.close();
   });
 
-  it.concurrent('coredns: by TCP there is no address of its own to tell; the client gets a CLIENT_RESPONSE', async () => {
-    const tap = await startTap();
-    const port = await freePort();
-    await startForwarder('coredns', port, tap);
-    expect(rcodeOf(await askByTcp(port, 'www.example.com'))).toBe(SERVFAIL);
-    const [response] = await tap.waitFor('CLIENT_RESPONSE');
-    expect(rcodeOf(response?.responseMessage ?? new Uint8Array())).toBe(SERVFAIL);
-    const queries = ofType(tap, 'FORWARDER_QUERY');
-    // The address of a socket that never came to be; a retry even has the time of the first try.
-    expect(queries.length).toBeGreaterThan(0);
-    expect(queries.map(({ queryAddress, queryPort }) => queryAddress ?? queryPort ?? null)).toEqual(
-      queries.map(() => null),
-    );
-    await tap.expectAgreement();
-    await tap.close();
-  });
+  it.concurrent(
+    'coredns: by TCP there is no address of its own to tell; the client gets a CLIENT_RESPONSE',
+    async () => {
+      const tap = await startTap();
+      const port = await freePort();
+      await startForwarder('coredns', port, tap);
+      expect(rcodeOf(await askByTcp(port, 'www.example.com'))).toBe(SERVFAIL);
+      const [response] = await tap.waitFor('CLIENT_RESPONSE');
+      expect(rcodeOf(response?.responseMessage ?? new Uint8Array())).toBe(SERVFAIL);
+      const queries = ofType(tap, 'FORWARDER_QUERY');
+      // The address of a socket that never came to be; a retry even has the time of the first try.
+      expect(queries.length).toBeGreaterThan(0);
+      expect(queries.map(({ queryAddress, queryPort }) => queryAddress ?? queryPort ?? null)).toEqual(
+        queries.map(() => null),
+      );
+      await tap.expectAgreement();
+      await tap.close();
+    },
+  );
 });
 
 const SERVFAIL = 2;
