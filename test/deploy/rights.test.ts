@@ -1,4 +1,3 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { reconcile } from '../../src/app.js';
 import { loadConfiguration } from '../../src/config/load.js';
@@ -115,15 +114,6 @@ async function waitForRights(namespace: string, without: Right | undefined): Pro
   await waitUntil(async () => server.kubectl(['auth', 'can-i', 'watch', resource, '-n', namespace, user]));
 }
 
-async function kubeconfigOf(namespace: string): Promise<string> {
-  const token = await server.kubectl(['create', 'token', 'reconciler', '-n', namespace]);
-  const kubeconfig = JSON.parse(readFileSync(server.kubeconfigFile, 'utf8')) as { users: [{ user: object }] };
-  kubeconfig.users[0].user = { token: token.trim() };
-  const file = createTemporaryDirectory().file('kubeconfig');
-  writeFileSync(file, JSON.stringify(kubeconfig), { mode: 0o600 });
-  return file;
-}
-
 const hostOf = (namespace: string, what: string): string => `${what}.${namespace}.example.com`;
 
 /** Starts the reconciler with something to create, something to update and something to delete. */
@@ -136,7 +126,7 @@ async function startTrial(objects: readonly RenderedObject[], without?: Right): 
   for (const what of [UPDATED, DELETED]) await applyOwn(namespace, what);
   const flags = {
     store: `embedded://${store}`,
-    kubeconfig: await kubeconfigOf(namespace),
+    kubeconfig: await server.kubeconfigOf('reconciler', namespace),
     namespace,
     'reconcile-leader-election': true,
     'reconcile-interval-ms': '200',

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DnstapType, encodeDnstap, MessageType, Sender, SocketFamily } from 'dnstap-ts';
 import { runCommand } from '../support/command.js';
@@ -60,16 +60,6 @@ async function startRedis(): Promise<string> {
   return `redis://127.0.0.1:${port}`;
 }
 
-/** A kubeconfig of the ServiceAccount that the chart gives the reconciler: its rights and no others. */
-async function kubeconfigOf(serviceAccount: string): Promise<string> {
-  const token = await server.kubectl(['create', 'token', serviceAccount, '-n', RELEASE]);
-  const kubeconfig = JSON.parse(readFileSync(server.kubeconfigFile, 'utf8')) as { users: [{ user: object }] };
-  kubeconfig.users[0].user = { token: token.trim() };
-  const file = createTemporaryDirectory().file('kubeconfig');
-  writeFileSync(file, JSON.stringify(kubeconfig), { mode: 0o600 });
-  return file;
-}
-
 /** Starts a role with the arguments that the chart gives its container, at addresses of this test. */
 async function startRole(role: string, replace: Readonly<Record<string, string>>): Promise<Part & { url: string }> {
   const { spec } = podTemplate(findObject(objects, 'Deployment', `${RELEASE}-${role}`));
@@ -117,7 +107,9 @@ it('the roles do their work with the arguments and the rights that the chart giv
   await createRunningPod(server, { namespace: 'shop', name: 'web', podIp: POD_ADDRESS });
   const endpoint = `tcp://127.0.0.1:${await freePort()}`;
   await startRole('collector', { '--dnstap': endpoint });
-  const reconciler = await startRole('reconciler', { '--kubeconfig': await kubeconfigOf(`${RELEASE}-reconciler`) });
+  const reconciler = await startRole('reconciler', {
+    '--kubeconfig': await server.kubeconfigOf(`${RELEASE}-reconciler`, RELEASE),
+  });
   await waitUntil(async () => answersHttp(`${reconciler.url}/readyz`), { what: 'the reconciler to be ready' });
 
   const sender = new Sender({ endpoint });

@@ -1,4 +1,3 @@
-import { writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { dirname } from 'node:path';
 import { KubernetesClient } from '../../src/kubernetes/client.js';
@@ -210,18 +209,7 @@ async function createReader(): Promise<string> {
   const subject = '--serviceaccount=default:reader';
   await server.kubectl(['-n', 'kube-system', 'create', 'rolebinding', 'reader', '--role=reader', subject]);
   await server.kubectl(['create', 'namespace', 'openshift-dns']).catch(() => undefined); // it may be there
-  const token = (await server.kubectl(['-n', 'default', 'create', 'token', 'reader'])).trim();
-  const file = createTemporaryDirectory().file('kubeconfig');
-  const config = {
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server: server.url, 'certificate-authority': server.caFile } }],
-    users: [{ name: 'reader', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'reader' } }],
-    'current-context': 'test',
-  };
-  writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
-  return file;
+  return server.kubeconfigOf('reader', 'default');
 }
 
 /** The API server sends nothing to a loopback address. */

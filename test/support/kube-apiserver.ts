@@ -37,6 +37,8 @@ export interface KubeApiserver extends Part {
   readonly serviceAccountKeyFile: string;
   /** Runs kubectl as that administrator and returns what it printed. */
   readonly kubectl: (args: readonly string[], input?: string) => Promise<string>;
+  /** Writes a kubeconfig of a ServiceAccount, with its rights and no others. Returns its path. */
+  readonly kubeconfigOf: (serviceAccount: string, namespace: string) => Promise<string>;
 }
 
 /** The range of the cluster's Services. */
@@ -91,6 +93,12 @@ export async function startKubeApiserver(options: KubeApiserverOptions = {}): Pr
     kubectl: async (args, input = '') => {
       const environment = { KUBECONFIG: kubeconfigFile, KUBECACHEDIR: directory.file('kubectl-cache') };
       return (await runCommand(kubectlPath, args, { input, environment })).stdout;
+    },
+    kubeconfigOf: async (serviceAccount, namespace) => {
+      const accountToken = await server.kubectl(['create', 'token', serviceAccount, '-n', namespace]);
+      const file = directory.file(`kubeconfig-${namespace}-${serviceAccount}`);
+      writeFileSync(file, kubeconfig({ url, caFile, token: accountToken.trim() }), { mode: 0o600 });
+      return file;
     },
   };
   if (options.crds !== undefined) await applyCrds(server, await partPath(options.crds));
@@ -151,8 +159,8 @@ function kubeconfig({ url, caFile, token }: { url: string; caFile: string; token
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'test', cluster: { server: url, 'certificate-authority-data': certificate } }],
-    users: [{ name: 'administrator', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'administrator' } }],
+    users: [{ name: 'test', user: { token } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
     'current-context': 'test',
   });
 }
