@@ -14,6 +14,7 @@ import {
   readyPods,
   SERVICES,
 } from './dns-workload.js';
+import { HandOver } from './hand-over.js';
 import { InstallError } from './install-error.js';
 
 export type Mode = 'collector' | 'sidecar';
@@ -83,16 +84,17 @@ export class DnsChanges {
     throw new InstallError('INSTALL_ERR_CONFLICT', `${namespace}/${name} is gone`);
   }
 
-  /** Changes the Deployment and waits until all its pods are of the new one. */
+  /** Changes the Deployment and waits until all its pods are of the new one and no other is in the Service. */
   async changeDeployment(
     change: (deployment: Deployment) => Deployment,
     patience: Pick<Patience, 'dnsFailed'> = {},
   ): Promise<void> {
-    const { namespace, name } = this.#workload;
-    const { client, signal, timeoutMs } = this.#context;
+    const { namespace, name, labelSelector } = this.#workload;
+    const { client, signal, timeoutMs, log } = this.#context;
     const options = { client, signal, namespace, name, resource: DEPLOYMENTS };
+    const handOver = new HandOver({ client, namespace, labelSelector, log, signal });
     await changeObject<Deployment>(options, change);
-    await waitFor(async () => isRolledOut(await this.readDeployment()), {
+    await waitFor(async () => (await handOver.takeOut()) && isRolledOut(await this.readDeployment()), {
       ...patience,
       signal,
       timeoutMs,

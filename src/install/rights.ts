@@ -47,6 +47,13 @@ function rightsToChangeDns(namespace: string): readonly Right[] {
   return [
     { verb: 'patch', group: '', resource: 'configmaps', namespace, purpose: 'the line in the Corefile' },
     { verb: 'patch', group: 'apps', resource: 'deployments', namespace, purpose: 'restarting CoreDNS, or its sidecar' },
+    {
+      verb: 'update',
+      group: '',
+      resource: 'pods',
+      namespace,
+      purpose: 'replacing pods of CoreDNS without losing a look-up',
+    },
   ];
 }
 

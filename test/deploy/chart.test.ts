@@ -169,6 +169,8 @@ describe('the rights of the installer', () => {
     ['true', 'update', 'configmaps', 'kube-system', 'coredns'],
     ['true', 'update', 'deployments.apps', 'kube-system', 'coredns'],
     ['true', 'delete', 'configmaps', 'default', `${RELEASE}-cluster-dns`],
+    ['true', 'update', 'pods', 'kube-system', 'coredns-0'],
+    ['false', 'update', 'pods', 'default', 'web-0'],
     ['false', 'update', 'configmaps', 'kube-system', 'kube-proxy'],
     ['false', 'update', 'deployments.apps', 'kube-system', 'metrics-server'],
     ['false', 'delete', 'configmaps', 'kube-system', 'coredns'],
