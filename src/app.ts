@@ -253,6 +253,39 @@ function redisOptions(configuration: Configuration, url: string): RedisConnectio
   return { ...settings, url, password: password?.reveal(), sentinelPassword: sentinelPassword?.reveal() };
 }
 
+/** Whether the cluster takes ServiceEntries; `unknown` where there is no cluster to ask, or it does not answer. */
+export type IstioPresence =
+  | { readonly crds: 'present'; readonly version: string }
+  | { readonly crds: 'absent' }
+  | { readonly crds: 'unknown'; readonly code: string; readonly reason: string };
+
+/** A person waits for it. */
+const ISTIO_LOOK_MS = 3000;
+
+/** Looks for Istio's custom resource definitions, as every process may that reaches the cluster. */
+export async function lookForIstio({ kubernetes }: Configuration): Promise<IstioPresence> {
+  const [{ KubernetesClient }, { KubernetesError }, { discoverVersion }, { SERVICE_ENTRIES }] = await Promise.all([
+    import('./kubernetes/client.js'),
+    import('./kubernetes/kubernetes-error.js'),
+    import('./kubernetes/discovery.js'),
+    import('./reconciler/cluster-resources.js'),
+  ]);
+  const { kubeconfig, context } = kubernetes;
+  try {
+    const named = { ...(kubeconfig !== undefined && { kubeconfig }), ...(context !== undefined && { context }) };
+    const client = KubernetesClient.load({ ...named, timeoutMs: ISTIO_LOOK_MS });
+    try {
+      return { crds: 'present', version: await discoverVersion({ client, ...SERVICE_ENTRIES }) };
+    } finally {
+      await client.close();
+    }
+  } catch (err) {
+    if (!(err instanceof KubernetesError)) throw err;
+    if (err.code === 'KUBERNETES_ERR_RESOURCE_ABSENT') return { crds: 'absent' };
+    return { crds: 'unknown', code: err.code, reason: err.message };
+  }
+}
+
 export interface ExaminationOptions {
   /** A directory of objects in place of a cluster. */
   readonly offline: string | undefined;
@@ -624,6 +657,11 @@ function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
     'reconciler_skipped',
     'ServiceEntries that are not written by a rule of the plan',
     () => loop.status?.plan.skipped.length ?? 0,
+  );
+  metrics.gauge(
+    'reconciler_would_break',
+    'hosts in use that get no ServiceEntry because learning is frozen',
+    () => loop.status?.wouldBreak ?? 0,
   );
   metrics.gauge('reconciler_crds_absent', '1 while the custom resource definitions of Istio are not installed', () =>
     loop.faultCode === 'KUBERNETES_ERR_RESOURCE_ABSENT' ? 1 : 0,

@@ -2,24 +2,25 @@ import { userInfo } from 'node:os';
 import { Command } from 'commander';
 import { withStore } from '../app.js';
 import { parseHostname, type Hostname } from '../dns/hostname.js';
-import type { DecisionKind, HostRecord } from '../host/host-record.js';
+import type { DecisionKind } from '../host/host-record.js';
 import type { HostStore } from '../host/host-store.js';
 import { isSharedParent } from '../host/registrable-domain.js';
-import { reachOf } from '../host/wildcard.js';
 import { ExitError } from './exit-error.js';
 import { addSettings, readSettings } from './options.js';
 import type { Terminal } from './terminal.js';
-import { countText } from './time-text.js';
+import { ask, describeReach } from './wildcard-reach.js';
 
 const EXIT_REFUSED = 1;
 const EXIT_STATUS = `
-HOST may be *.parent: one entry for every name below the parent, now and later.
+HOST may be *.parent: one entry for every name below the parent, now and later. To approve one says first what that
+opens, and asks; where nobody can be asked, only --yes approves it.
 
 Exit status: 0 when all was decided, 1 when a host is not known or may not be decided; the others are decided.`;
 
 interface DecideOptions {
   readonly why: string;
   readonly by: string;
+  readonly yes?: true;
 }
 
 export const approveCommand = (terminal: Terminal): Command =>
@@ -36,12 +37,13 @@ function decisionCommand(terminal: Terminal, kind: DecisionKind, description: st
     .option('--why <TEXT>', 'why, for those who ask later; explain shows it', '')
     .option('--by <NAME>', 'who decides', userName())
     .addHelpText('after', EXIT_STATUS);
+  if (kind === 'approve') command.option('-y, --yes', 'approve *.parent without asking');
   addSettings(command, ['store', 'log']);
   return command.action(async (names: readonly string[], options: DecideOptions) => {
     const refusals = await withStore(readSettings(command), async (store) => {
       const refused: string[] = [];
       for (const name of names) {
-        const outcome = await decide(store, { name, kind, ...options });
+        const outcome = await decide({ store, terminal }, { name, kind, ...options });
         if ('refused' in outcome) refused.push(`${name}: ${outcome.refused}`);
         else terminal.stdout.write(outcome.text);
       }
@@ -62,20 +64,37 @@ function userName(): string {
 }
 
 async function decide(
-  store: HostStore,
-  { name, kind, why, by }: DecideOptions & { readonly name: string; readonly kind: DecisionKind },
+  { store, terminal }: { readonly store: HostStore; readonly terminal: Terminal },
+  { name, kind, why, by, yes }: DecideOptions & { readonly name: string; readonly kind: DecisionKind },
 ): Promise<{ readonly refused: string } | { readonly text: string }> {
   const hostname = parseDecidable(name);
   if (typeof hostname !== 'string') return hostname;
-  if (kind === 'approve' && hostname.startsWith('*.') && isSharedParent(hostname.slice(2))) {
-    return { refused: 'it would open the names of others: the parent is a public or shared suffix' };
+  if (kind === 'approve' && hostname.startsWith('*.')) {
+    const refused = await refuseWildcard({ store, terminal }, hostname, yes === true);
+    if (refused !== undefined) return { refused };
   }
   const before = await store.get(hostname);
   const after = await store.decide({ hostname, kind, why, by, atMs: Date.now() });
   if (after === undefined) return { refused: 'no such host; istio-discovery explain says more' };
   const change = before?.state === after.state ? after.state : `${before?.state ?? 'new'} → ${after.state}`;
-  const opens = kind === 'approve' && hostname.startsWith('*.') ? await describeReach(store, after) : '';
-  return { text: `${hostname}: ${change}\n${opens}` };
+  return { text: `${hostname}: ${change}\n` };
+}
+
+/** Why a wildcard is not approved, if it is not: nothing is stored before it is said what that opens. */
+async function refuseWildcard(
+  { store, terminal }: { readonly store: HostStore; readonly terminal: Terminal },
+  hostname: Hostname,
+  isConfirmed: boolean,
+): Promise<string | undefined> {
+  if (isSharedParent(hostname.slice(2))) {
+    return 'it would open the names of others: the parent is a public or shared suffix';
+  }
+  const reach = await describeReach(store, hostname);
+  terminal.stdout.write(`${hostname}\n${reach.map((line) => `  ${line}\n`).join('')}`);
+  if (isConfirmed) return undefined;
+  const answer = await ask(terminal, `Approve ${hostname}?`);
+  if (answer === undefined) return 'not approved, as nobody can be asked; --yes approves it';
+  return answer ? undefined : 'not approved';
 }
 
 function parseDecidable(text: string): Hostname | { readonly refused: string } {
@@ -83,17 +102,4 @@ function parseDecidable(text: string): Hostname | { readonly refused: string } {
   const hostname = parseHostname(isWildcard ? text.slice(2) : text);
   if (typeof hostname !== 'string') return { refused: `no host name (${hostname.skipped})` };
   return isWildcard ? (`*.${hostname}` as Hostname) : hostname; // records of wildcards are named so
-}
-
-async function describeReach(store: HostStore, { hostname }: HostRecord): Promise<string> {
-  const records: HostRecord[] = [];
-  for await (const record of store.list()) records.push(record);
-  const { open, newlyOpen } = reachOf(hostname, records);
-  const names =
-    newlyOpen.length === 0 ? '' : `: ${newlyOpen.slice(0, 10).join(', ')}${newlyOpen.length > 10 ? ', …' : ''}`;
-  return (
-    `  covers ${countText(open.length, 'host')} that may have an entry anyhow\n` +
-    `  newly opens ${countText(newlyOpen.length, 'known host')}${names}\n` +
-    `  and every other name below ${hostname.slice(2)}\n`
-  );
 }

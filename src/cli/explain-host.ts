@@ -16,6 +16,8 @@ export interface HostExplanation {
   readonly rules: readonly ExplainedRule[];
   readonly sources: readonly SourceStatus[];
   readonly blindWindows: readonly BlindWindow[];
+  /** Of `*.parent`: what it covers and opens. */
+  readonly reach?: readonly string[];
   readonly nowMs: number;
 }
 
@@ -42,6 +44,8 @@ const FLAGS: Readonly<Record<HostFlagName, string>> = {
   echoed: 'proxies look it up again and again because of an entry with DNS resolution, so that look-ups say nothing',
   'over-cap': 'there are more hosts than a cap allows',
   'tunnel-like': 'names below it carry data',
+  'would-break':
+    'it is in use and, as learning is frozen, not written; with egress closed it would break; approve or ignore it',
   'wildcard-child': 'an approved wildcard covers it; it needs no entry of its own',
 };
 
@@ -94,6 +98,7 @@ function explainHost(explanation: HostExplanation): readonly Section[] {
     ['Rules', rules.length === 0 ? ['None is about it.'] : rules.map(ruleText)],
     ['Decisions', host.decisions.map(({ atMs, by, kind, why }) => `${timeText(atMs)} ${by} ${DECISIONS[kind]}${why === '' ? '.' : `: ${why}`}`)], // prettier-ignore
     ['Flags', host.flags.map(flagText)],
+    ['As a wildcard it', explanation.reach ?? []],
     ['Children', host.children.length === 0 ? [] : [`Not stored singly, for example: ${host.children.join(', ')}.`]],
     [
       'History',

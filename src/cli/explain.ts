@@ -14,6 +14,7 @@ import { explainInWords, rulesAbout, type Explanation } from './explain-host.js'
 import { addSettings, readSettings } from './options.js';
 import type { Terminal } from './terminal.js';
 import { withIsoTimes } from './time-text.js';
+import { describeReach } from './wildcard-reach.js';
 
 const EXIT_UNKNOWN = 1;
 const EXIT_STATUS = `
@@ -57,6 +58,7 @@ async function explain(store: HostStore, text: string, settings: Configuration):
     rules: rulesAbout(host, rules, configuredRules(settings)),
     sources: await store.sources(),
     blindWindows: await store.blindWindows(),
+    ...(host.hostname.startsWith('*.') && { reach: await describeReach(store, host.hostname) }),
     nowMs: Date.now(),
   };
 }

@@ -1,5 +1,13 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { HOST_STATES, type HostRecord, type HostState, type WorkloadEvidence } from '../host/host-record.js';
+import {
+  hasFlag,
+  HOST_FLAGS,
+  HOST_STATES,
+  type HostFlagName,
+  type HostRecord,
+  type HostState,
+  type WorkloadEvidence,
+} from '../host/host-record.js';
 import { parseDurationMs } from './duration.js';
 
 /** Which hosts a person asks for; a host has to satisfy all that is given. */
@@ -10,6 +18,7 @@ export interface HostFilter {
   /** `NAME`, `KIND/NAME` or `NAMESPACE/KIND/NAME`; letter case of the kind does not matter. */
   readonly workload?: string;
   readonly state?: readonly HostState[];
+  readonly flag?: HostFlagName;
   readonly seenWithin?: number;
   readonly unseenFor?: number;
   readonly newerThan?: number;
@@ -25,6 +34,7 @@ export function addFilterOptions(command: Command): Command {
         (value: string, before: readonly HostState[] | undefined) => [...(before ?? []), ...parseStates(value)],
       ),
     )
+    .addOption(new Option('--flag <FLAG>', 'only hosts that have this flag').choices(HOST_FLAGS))
     .addOption(durationOption('--seen-within <DURATION>', 'only hosts that were looked up in the last 30m, 12h, 7d, …'))
     .addOption(durationOption('--unseen-for <DURATION>', 'only hosts that were not looked up for so long'))
     .addOption(durationOption('--newer-than <DURATION>', 'only hosts that were first looked up in the last …'));
@@ -43,12 +53,13 @@ function parseStates(text: string): readonly HostState[] {
 
 /** A filter that is asked for each of many hosts. */
 export function matchesFilter(filter: HostFilter, nowMs: number): (record: HostRecord) => boolean {
-  const { patterns = [], namespace, workload, state, seenWithin, unseenFor, newerThan } = filter;
+  const { patterns = [], namespace, workload, state, flag, seenWithin, unseenFor, newerThan } = filter;
   const names = patterns.map(toExpression);
   const isWorkload = workload === undefined ? undefined : matchesWorkload(workload);
   const checks: ((record: HostRecord) => boolean)[] = [
     ({ hostname }) => names.length === 0 || names.some((name) => name.test(hostname)),
     (record) => state === undefined || state.includes(record.state),
+    (record) => flag === undefined || hasFlag(record, flag),
     ({ lastSeenMs }) => seenWithin === undefined || nowMs - lastSeenMs <= seenWithin,
     ({ lastSeenMs }) => unseenFor === undefined || nowMs - lastSeenMs > unseenFor,
     ({ firstSeenMs }) => newerThan === undefined || nowMs - firstSeenMs <= newerThan,

@@ -1,4 +1,4 @@
-import type { HostRecord, WorkloadEvidence } from '../host/host-record.js';
+import { hasFlag, type HostRecord, type WorkloadEvidence } from '../host/host-record.js';
 import { allEvidence, viewHost } from '../host/host-view.js';
 import { REJECTIONS, type RejectionCount } from '../observation/rejection.js';
 import type { Listing } from './output.js';
@@ -18,7 +18,7 @@ export const HOST_LISTING: Listing<HostRecord> = {
     timeText(host.lastSeenMs),
     String(host.lookups),
     host.state,
-    host.reason,
+    [host.reason, ...flagsOf(host)].join(', '),
   ],
   nameOf: ({ hostname }) => hostname,
   toView: viewHost,
@@ -46,6 +46,11 @@ function fitExamples(examples: readonly string[]): string {
     text += `, ${example}`;
   }
   return text;
+}
+
+/** What the state does not say and somebody should know. */
+function flagsOf(host: HostRecord): readonly string[] {
+  return hasFlag(host, 'would-break') ? ['would break'] : [];
 }
 
 function usersOf(evidence: readonly WorkloadEvidence[]): string {

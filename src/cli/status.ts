@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { lookAtInstallation, withStore } from '../app.js';
+import { lookAtInstallation, lookForIstio, withStore, type IstioPresence } from '../app.js';
 import { BLIND_REASONS, type BlindWindow } from '../host/blind-window.js';
+import { hasFlag, HOST_STATES, type HostState } from '../host/host-record.js';
 import type { HostStore, StoreStatistics } from '../host/host-store.js';
 import type { SourceStatus } from '../host/source.js';
 import type { InstallationView } from '../install/view-installation.js';
@@ -19,6 +20,11 @@ const ALIVE_MS = 60_000;
 
 interface Status {
   readonly store: StoreStatistics;
+  /** Hosts by state, in the order of their life. */
+  readonly states: Readonly<Partial<Record<HostState, number>>>;
+  /** Hosts in use that have no entry because learning is frozen. */
+  readonly wouldBreak: number;
+  readonly istio: IstioPresence;
   readonly sources: readonly SourceStatus[];
   readonly blindWindows: readonly BlindWindow[];
   readonly rejections: readonly RejectionCount[];
@@ -34,7 +40,7 @@ interface StatusOptions {
 export function statusCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('status')
     .description(
-      'Say how the store and the collectors are, when nobody watched, and whether CoreDNS is as it was left.',
+      'Say how the store, the collectors and the cluster are, when nobody watched, and whether CoreDNS is as it was left.',
     )
     .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json', 'yaml']).default('text'))
     .addOption(
@@ -47,28 +53,41 @@ export function statusCommand(terminal: Terminal, signal: AbortSignal): Command 
   return command.action(async ({ format, within }: StatusOptions) => {
     const nowMs = Date.now();
     const settings = readSettings(command);
+    const istio = lookForIstio(settings);
     const status = await withStore(settings, (store) => readStatus(store, nowMs - within));
     const clusterDns = await lookAtInstallation(settings, signal);
-    terminal.stdout.write(print({ ...status, ...(clusterDns && { clusterDns }) }, format, nowMs));
+    terminal.stdout.write(print({ ...status, istio: await istio, ...(clusterDns && { clusterDns }) }, format, nowMs));
   });
 }
 
-async function readStatus(store: HostStore, sinceMs: number): Promise<Status> {
+async function readStatus(store: HostStore, sinceMs: number): Promise<Omit<Status, 'istio'>> {
   const sources = await store.sources();
   const blindWindows = await store.blindWindows();
   return {
     store: await store.statistics(),
+    ...(await countHosts(store)),
     sources: sources.filter(({ untilMs }) => untilMs >= sinceMs),
     blindWindows: blindWindows.filter(({ untilMs }) => untilMs >= sinceMs),
     rejections: await store.rejections(),
   };
 }
 
+async function countHosts(store: HostStore): Promise<Pick<Status, 'states' | 'wouldBreak'>> {
+  const counts = new Map<HostState, number>();
+  let wouldBreak = 0;
+  for await (const record of store.list()) {
+    counts.set(record.state, (counts.get(record.state) ?? 0) + 1);
+    if (hasFlag(record, 'would-break')) wouldBreak += 1;
+  }
+  const states = HOST_STATES.flatMap((state) => (counts.has(state) ? [[state, counts.get(state)] as const] : []));
+  return { states: Object.fromEntries(states), wouldBreak };
+}
+
 function print(status: Status, format: StatusOptions['format'], nowMs: number): string {
   if (format === 'json') return `${JSON.stringify(withIsoTimes(status), undefined, 2)}\n`;
   if (format === 'yaml') return stringify(withIsoTimes(status), { compat: 'yaml-1.1' });
   return [
-    storeText(status.store),
+    storeText(status),
     clusterDnsText(status.clusterDns),
     sourcesText(status.sources, nowMs),
     blindText(status),
@@ -78,7 +97,26 @@ function print(status: Status, format: StatusOptions['format'], nowMs: number): 
     .join('\n');
 }
 
-function storeText({ kind, schema, hosts, overflow, latencyMs }: StoreStatistics): string {
+function storeText(status: Status): string {
+  return [storeLine(status.store), hostsLine(status), istioLine(status.istio)].join('');
+}
+
+function hostsLine({ states, wouldBreak }: Status): string {
+  const counts = Object.entries(states).map(([state, count]) => `${count} ${state}`);
+  const broken =
+    wouldBreak === 0
+      ? ''
+      : `${countText(wouldBreak, 'host')} in use would break with egress closed, as learning is frozen: istio-discovery hosts --flag would-break\n`;
+  return `${counts.length === 0 ? '' : `Hosts: ${counts.join(', ')}.\n`}${broken}`;
+}
+
+function istioLine(istio: IstioPresence): string {
+  if (istio.crds === 'present') return `The cluster takes ServiceEntries (networking.istio.io/${istio.version}).\n`;
+  if (istio.crds === 'unknown') return `Whether the cluster takes ServiceEntries is not known: ${istio.reason}.\n`;
+  return "Istio's custom resource definitions are not installed: hosts are learnt, and no ServiceEntry is written.\n";
+}
+
+function storeLine({ kind, schema, hosts, overflow, latencyMs }: StoreStatistics): string {
   const more =
     overflow.lookups === 0
       ? ''

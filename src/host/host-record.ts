@@ -75,8 +75,10 @@ export interface Decision {
  * - `tunnel-like`: the children of this parent carry data in their names.
  * - `over-cap`: there were more hosts than a cap allows; of `*.parent`, the row that counts what was not stored.
  * - `wildcard-child`: an approved wildcard covers the host; it needs no entry of its own.
+ * - `would-break`: learning is frozen and some namespace that uses the host has no entry for it: with egress closed it
+ *   would break.
  */
-export const HOST_FLAGS = ['echoed', 'masked', 'over-cap', 'tunnel-like', 'wildcard-child'] as const;
+export const HOST_FLAGS = ['echoed', 'masked', 'over-cap', 'tunnel-like', 'wildcard-child', 'would-break'] as const;
 export type HostFlagName = (typeof HOST_FLAGS)[number];
 
 /** A flag, and since when; one that no longer holds is kept with its end, for the clock of expiry. */

@@ -1,11 +1,13 @@
 import { mergeUsage } from './host-core.js';
-import type { Attribution, HostRecord, HostState, Usage, WorkloadEvidence } from './host-record.js';
+import type { Attribution, HostFlagName, HostRecord, HostState, Usage, WorkloadEvidence } from './host-record.js';
 
 /** A host as `hosts -o json` prints it: others script against these names. Times are ISO 8601 in UTC. */
 export interface HostView {
   readonly hostname: string;
   readonly state: HostState;
   readonly reason: string;
+  /** Those that hold now. */
+  readonly flags: readonly HostFlagName[];
   readonly firstSeen: string;
   readonly lastSeen: string;
   readonly lookups: number;
@@ -29,6 +31,7 @@ export function viewHost(record: HostRecord): HostView {
     hostname: record.hostname,
     state: record.state,
     reason: record.reason,
+    flags: record.flags.filter(({ untilMs }) => untilMs === undefined).map(({ name }) => name),
     ...viewUsage(record),
     addresses: record.addresses,
     workloads: allEvidence(record).map(({ workload, attribution, ...usage }) => ({

@@ -51,6 +51,8 @@ export interface NamespaceFacts {
   readonly isTerminating: boolean;
   /** It is labelled `istio.io/use-waypoint`, so every entry in it is bound to a waypoint. */
   readonly usesWaypoint: boolean;
+  /** It is labelled `istio.io/dataplane-mode: ambient`: a ztunnel stands between its pods and the network. */
+  readonly isAmbient: boolean;
 }
 
 /** The state of a mesh beside its ServiceEntries. A kind that may not be read is left out: then it is unknown, not empty. */
@@ -63,6 +65,7 @@ export interface MeshObjects {
 }
 
 const WAYPOINT_LABEL = 'istio.io/use-waypoint';
+const DATAPLANE_LABEL = 'istio.io/dataplane-mode';
 
 export function readService(value: unknown): ServiceFacts | undefined {
   const object = readNamespaced(value, 'Service');
@@ -115,11 +118,13 @@ export function readNamespace(value: unknown): NamespaceFacts | undefined {
   if (!isRecord(value) || !isRecord(value['metadata']) || value['kind'] !== 'Namespace') return undefined;
   const { name, deletionTimestamp, labels } = value['metadata'];
   if (typeof name !== 'string') return undefined;
-  const waypoint = isRecord(labels) ? labels[WAYPOINT_LABEL] : undefined;
+  const known = isRecord(labels) ? labels : {};
+  const waypoint = known[WAYPOINT_LABEL];
   return {
     name,
     isTerminating: deletionTimestamp !== undefined,
     usesWaypoint: typeof waypoint === 'string' && waypoint !== 'none',
+    isAmbient: known[DATAPLANE_LABEL] === 'ambient',
   };
 }
 

@@ -4,7 +4,7 @@ import { EntryIndex } from './entry-index.js';
 import { hostKeyOf, keyOf } from './order.js';
 import type { PlanInput } from './plan-input.js';
 import { References } from './references.js';
-import { normalizeHost, Visibility } from './visibility.js';
+import { DEFAULT_ROOT_NAMESPACE, normalizeHost, visibilityIn, type Visibility } from './visibility.js';
 
 /** A foreign entry that declares a host, and how. */
 export interface Coverage {
@@ -12,8 +12,6 @@ export interface Coverage {
   readonly how: 'in-namespace' | 'exact' | 'wildcard';
 }
 
-const DEFAULT_EXPORT_TO = ['*'];
-const DEFAULT_ROOT_NAMESPACE = 'istio-system';
 const DEFAULT_CLUSTER_DOMAIN = 'cluster.local';
 
 /** What there is, laid out for the questions of a plan. */
@@ -33,11 +31,7 @@ export class Situation {
     const { policy, mesh } = input;
     const rootNamespace = policy.rootNamespace ?? DEFAULT_ROOT_NAMESPACE;
     this.#input = input;
-    this.visibility = new Visibility({
-      sidecars: mesh?.sidecars,
-      rootNamespace,
-      defaultExportTo: policy.defaultExportTo ?? DEFAULT_EXPORT_TO,
-    });
+    this.visibility = visibilityIn(mesh, policy);
     this.references = new References(mesh, {
       visibility: this.visibility,
       rootNamespace,

@@ -16,6 +16,25 @@ export interface VisibilityOptions {
   readonly rootNamespace: string;
   /** What no `exportTo` means in this mesh. */
   readonly defaultExportTo: readonly string[];
+  /** Namespaces whose traffic goes through a ztunnel, which takes every entry for exported to everybody. @defaultValue none */
+  readonly ambientNamespaces?: ReadonlySet<string>;
+}
+
+const DEFAULT_EXPORT_TO = ['*'];
+export const DEFAULT_ROOT_NAMESPACE = 'istio-system';
+
+/** Who sees what in a mesh, as far as it is known. */
+export function visibilityIn(
+  mesh: MeshObjects | undefined,
+  { rootNamespace = DEFAULT_ROOT_NAMESPACE, defaultExportTo = DEFAULT_EXPORT_TO }: Partial<VisibilityOptions>,
+): Visibility {
+  const ambient = mesh?.namespaces?.filter(({ isAmbient }) => isAmbient).map(({ name }) => name);
+  return new Visibility({
+    sidecars: mesh?.sidecars,
+    rootNamespace,
+    defaultExportTo,
+    ambientNamespaces: new Set(ambient),
+  });
 }
 
 /**
@@ -31,10 +50,12 @@ export class Visibility {
   readonly #defaults = new Map<string, SidecarFacts>();
   readonly #selecting = new Map<string, SidecarFacts[]>();
   readonly #rootNamespace: string;
+  readonly #ambient: ReadonlySet<string>;
 
-  constructor({ sidecars = [], rootNamespace, defaultExportTo }: VisibilityOptions) {
+  constructor({ sidecars = [], rootNamespace, defaultExportTo, ambientNamespaces }: VisibilityOptions) {
     this.#rootNamespace = rootNamespace;
     this.#defaultExportTo = defaultExportTo;
+    this.#ambient = ambientNamespaces ?? new Set();
     for (const sidecar of sidecars) {
       const { namespace } = sidecar;
       if (sidecar.isDefault) this.#defaults.set(namespace, sidecar);
@@ -64,6 +85,17 @@ export class Visibility {
     const [ours, theirs] = [this.audienceOfEntry(one), this.audienceOfEntry(other)];
     if (ours === 'everybody') return theirs === 'everybody' && this.#isImportedEverywhere(other);
     return [...ours].every((namespace) => isWithin(namespace, theirs) && this.#surelyImports(namespace, other));
+  }
+
+  /** Whether some proxy of the namespace may know the entry. */
+  maySee(namespace: string, entry: ServiceEntry): boolean {
+    if (this.#ambient.has(namespace)) return true;
+    return isWithin(namespace, this.audienceOfEntry(entry)) && this.mayImport(namespace, entry);
+  }
+
+  /** Whether all proxies of the namespace know the entry. */
+  surelySees(namespace: string, entry: ServiceEntry): boolean {
+    return isWithin(namespace, this.audienceOfEntry(entry)) && this.#surelyImports(namespace, entry);
   }
 
   /** Namespaces to which an entry is exported although nobody there imports it. */

@@ -1,12 +1,14 @@
 import type { BeliefSettings } from '../host/believe.js';
-import type { HostRecord, HostState } from '../host/host-record.js';
-import type { HostStore, HostTransition } from '../host/host-store.js';
+import { hasFlag, type HostRecord, type HostState } from '../host/host-record.js';
+import type { FlagChange, HostStore, HostTransition } from '../host/host-store.js';
+import { visibilityIn } from '../plan/visibility.js';
 import { planServiceEntries } from '../plan/plan-service-entries.js';
 import type { AccountedPlan, PendingDeletion, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
 import { wantedEntries, type EntrySettings, type RefusedEntry, type WithheldPorts } from './desired-entries.js';
-import { influencesOf, withoutEchoes } from './mesh-influence.js';
+import { MeshInfluence } from './mesh-influence.js';
 import { reviewHosts, type HostReview } from './review-hosts.js';
+import { breakagesOf } from './would-break.js';
 import type { ServiceEntrySink, SinkFailure, SinkResult, SinkState } from './sink.js';
 
 export interface ReconcileSettings extends EntrySettings {
@@ -35,6 +37,8 @@ export interface ReconcileStatus {
   readonly hosts: Readonly<Partial<Record<HostState, number>>>;
   /** Pieces of evidence that wait for the API server to know their client. */
   readonly waiting: number;
+  /** Hosts that are used and have no entry because learning is frozen. */
+  readonly wouldBreak: number;
   /** Entries that cannot be. */
   readonly refused: readonly RefusedEntry[];
   /** Ports that are known and not declared. */
@@ -65,15 +69,15 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   const state = await sink.read(signal);
   const ignored = ignoredHosts(review.records, state, input);
   await store.transition(ignored);
-  await noteInfluences(input, review.records, state);
   await forgetHosts(input, review, state);
   const records = withStates(review.records, ignored);
+  const wouldBreak = countBreakages(records, await noteEntries(input, records, state));
   const planned = planHosts(input, { ...review, records }, state);
   const { plan } = planned;
   const result = await sink.apply(plan, signal);
   const { waiting } = review;
   await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
-  return { atMs: nowMs, hosts: countStates(records), waiting, ...planned, result };
+  return { atMs: nowMs, hosts: countStates(records), waiting, wouldBreak, ...planned, result };
 }
 
 async function storeReview(store: HostStore, review: HostReview): Promise<void> {
@@ -96,13 +100,26 @@ async function forgetHosts(
   await inPortions(gone, async (portion) => store.forget(portion));
 }
 
-/** What entries of others do to what DNS tells of a host; it counts from the next run on. */
-async function noteInfluences(
-  { store, settings: { owner }, nowMs }: ReconcileInput,
+/** What entries do to what DNS tells of a host, which counts from the next run on, and what they leave open. */
+async function noteEntries(
+  { store, settings: { owner, policy, lifecycle }, nowMs }: ReconcileInput,
   records: readonly HostRecord[],
-  { entries }: SinkState,
-): Promise<void> {
-  await inPortions(influencesOf({ records, entries, owner, nowMs }), async (portion) => store.setFlags(portion));
+  { entries, mesh }: SinkState,
+): Promise<readonly FlagChange[]> {
+  const visibility = visibilityIn(mesh, policy);
+  const changes = [
+    ...new MeshInfluence({ entries, visibility, owner }).changesOf(records, nowMs),
+    ...breakagesOf({ records, entries, visibility, policy: lifecycle.policy, nowMs }),
+  ];
+  await inPortions(changes, async (portion) => store.setFlags(portion));
+  return changes;
+}
+
+/** Hosts that have the flag `would-break` after the changes. */
+function countBreakages(records: readonly HostRecord[], changes: readonly FlagChange[]): number {
+  const before = records.filter((record) => hasFlag(record, 'would-break')).length;
+  const steps = changes.filter(({ flag }) => flag === 'would-break').map(({ holds }) => (holds ? 1 : -1));
+  return steps.reduce<number>((sum, step) => sum + step, before);
 }
 
 /**
@@ -121,7 +138,11 @@ function planHosts(
   state: SinkState,
 ): Omit<ReconcilePreview, 'review'> {
   const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
-  const { refused, withheld, ...wanted } = wantedEntries(withoutEchoes(records), { ...settings, apiVersion, rules });
+  const { refused, withheld, ...wanted } = wantedEntries(withoutEchoes(records, state, settings), {
+    ...settings,
+    apiVersion,
+    rules,
+  });
   const isObserving = settings.lifecycle.policy === 'observe';
   const plan = planServiceEntries({
     current: entries,
@@ -133,6 +154,15 @@ function planHosts(
     policy: settings.policy,
   });
   return { plan, refused, withheld };
+}
+
+/** Without what entries of others, and nobody, looks up. */
+function withoutEchoes(
+  records: readonly HostRecord[],
+  { entries, mesh }: SinkState,
+  { owner, policy }: ReconcileSettings,
+): readonly HostRecord[] {
+  return new MeshInfluence({ entries, visibility: visibilityIn(mesh, policy), owner }).withoutEchoes(records);
 }
 
 /** More at once are no decision about each of them: somebody cleaned up, and what is in use is put right. */

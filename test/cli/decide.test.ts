@@ -1,5 +1,7 @@
 import { userInfo } from 'node:os';
+import { PassThrough } from 'node:stream';
 import { parse } from 'yaml';
+import { approveCommand } from '../../src/cli/decide.js';
 import type { Hostname } from '../../src/dns/hostname.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
@@ -38,6 +40,7 @@ async function fill(store: HostStore): Promise<void> {
     connections: 2,
     lost: 7,
   });
+  await store.setFlags([{ hostname: 'www.example.net' as Hostname, flag: 'would-break', holds: true, atMs }]); // as above
   await store.recordBlindWindow({ source: 'collector', reason: 'not-connected', fromMs: atMs, untilMs: atMs + 60_000 });
   await store.close();
 }
@@ -65,6 +68,7 @@ describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
     expect(text).toMatch(/^ {2}Silent for 1 hour; during 59 minutes of that somebody watched/m);
     expect(text).toContain('no DNS server was connected');
     expect((await run('explain', 'www.example.com')).text).toContain('alice said to ignore it.');
+    expect((await run('explain', 'www.example.net')).text).toContain('with egress closed it would break');
     expect((await run('unignore', 'www.example.com')).text).toContain('ignored → candidate');
   });
 
@@ -75,10 +79,16 @@ describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
     expect(text).toContain('www.example.net: candidate → approved');
   });
 
-  it('says what approving a wildcard opens', async () => {
-    const { code, text } = await run('approve', '*.example.com');
+  it('says what approving a wildcard opens before anything is stored, and takes --yes for an answer', async () => {
+    const unasked = await run('approve', '*.example.com');
+    expect(unasked.code).toBe(1);
+    expect(unasked.text).toContain('newly opens 1 known host: www.example.com');
+    expect((await run('hosts', '*.example.com', '-o', 'name')).text).not.toContain('*.example.com');
+    const { code, text } = await run('approve', '*.example.com', '--yes');
     expect(code).toBe(0);
     expect(text).toContain('newly opens 1 known host: www.example.com');
+    expect(text).toContain('*.example.com: new → approved');
+    expect((await run('explain', '*.example.com')).text).toContain('newly opens 1 known host: www.example.com');
   });
 
   it('rules are added, listed in their order, apply to explain, and are removed', async () => {
@@ -99,6 +109,9 @@ describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
   it('status tells of sources, drops, blind windows, what was not learnt, and the store', async () => {
     const { text } = await run('status');
     expect(text).toContain(`The store (${kind.toLowerCase()}, schema`);
+    expect(text).toMatch(/^Hosts: \d candidate/m);
+    expect(text).toContain('1 host in use would break with egress closed');
+    expect(text).toContain('Whether the cluster takes ServiceEntries is not known');
     expect(text).toMatch(/^collector-0 +dnstap +alive .* 2 +1 +0 +7$/m);
     expect(text).toMatch(/^collector-0 .* 1 minute +no DNS server was connected$/m);
     expect(text).toMatch(/^nxdomain +3 /m);
@@ -108,6 +121,25 @@ describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
       store: expect.anything(),
     });
   });
+});
+
+it.each([
+  ['y', 'approved', 'newly opens'],
+  ['', undefined, 'newly opens'],
+])('at a terminal it asks, and %j approves a wildcard or does not', async (answer, state, said) => {
+  const path = `embedded://${createTemporaryDirectory().file('store')}`;
+  const streams = { stdin: new PassThrough(), stdout: new PassThrough(), stderr: new PassThrough() };
+  const stdin = Object.assign(streams.stdin, { isTTY: true });
+  const stderr = streams.stderr as unknown as NodeJS.WriteStream; // of which it uses what every stream has
+  stdin.write(`${answer}\n`);
+  const deciding = approveCommand({ ...streams, stdin, stderr }).parseAsync(['*.example.com', '--store', path], {
+    from: 'user',
+  });
+  await deciding.catch((err: unknown) => expect(err).toMatchObject({ exitCode: 1 }));
+  expect(String(streams.stdout.read())).toContain(said);
+  const store = await openEmbeddedStore(path.slice('embedded://'.length));
+  expect((await store.get('*.example.com' as Hostname))?.state).toBe(state); // as records of wildcards are named
+  await store.close();
 });
 
 describe('explain', () => {

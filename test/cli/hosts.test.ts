@@ -50,6 +50,7 @@ async function fill(store: HostStore, nowMs: number): Promise<void> {
     },
   ]);
   await store.transition([{ hostname: api, from: 'candidate', to: 'eligible', reason: 'stable', atMs: nowMs }]);
+  await store.setFlags([{ hostname: www, flag: 'would-break', holds: true, atMs: nowMs }]);
 }
 
 const embedded = `embedded://${directory.file('hosts')}`;
@@ -73,9 +74,14 @@ describe.each(['embedded', 'Redis'])('hosts of the %s store', (kind) => {
   it('prints the same as JSON and as YAML, and a table with what was not learnt', async () => {
     const json: unknown = JSON.parse((await runProgram('hosts', '--store', url(), '-o', 'json')).stdout);
     expect(parse((await runProgram('hosts', '--store', url(), '-o', 'yaml')).stdout)).toEqual(json);
-    expect(json).toMatchObject([{ hostname: 'api.example.com', state: 'eligible' }, {}, {}]);
+    expect(json).toMatchObject([
+      { hostname: 'api.example.com', state: 'eligible', flags: [] },
+      {},
+      { flags: ['would-break'] },
+    ]);
     const { stdout } = await runProgram('hosts', '--store', url());
     expect(stdout).toMatch(/^api\.example\.com +shop\/Deployment\/web .* eligible +stable$/m);
+    expect(stdout).toMatch(/^www\.example\.net .* candidate +positive-answer, would break$/m);
     expect(stdout).toMatch(/^nxdomain +3 +missing\.example\.com/m);
   });
 
@@ -105,6 +111,7 @@ describe('hosts of', () => {
       ['api.example.com', 'www.example.net'],
     ],
     [['--unseen-for', '30d'], ['old.example.com']],
+    [['--flag', 'would-break'], ['www.example.net']],
     [['--newer-than', '1h'], ['www.example.net']],
     [['--state', 'candidate', '--unseen-for', '12h'], ['old.example.com']],
   ])('%j', async (args, expected) => {

@@ -68,18 +68,22 @@ describe('readSidecar', () => {
 
 describe('readNamespace', () => {
   it.each([
-    [{ name: 'shop' }, { isTerminating: false, usesWaypoint: false }],
+    [{ name: 'shop' }, { isTerminating: false, usesWaypoint: false, isAmbient: false }],
     [
       { name: 'shop', deletionTimestamp: '2026-01-01T00:00:00Z' },
-      { isTerminating: true, usesWaypoint: false },
+      { isTerminating: true, usesWaypoint: false, isAmbient: false },
     ],
     [
       { name: 'shop', labels: { 'istio.io/use-waypoint': 'egress' } },
-      { isTerminating: false, usesWaypoint: true },
+      { isTerminating: false, usesWaypoint: true, isAmbient: false },
+    ],
+    [
+      { name: 'shop', labels: { 'istio.io/dataplane-mode': 'ambient' } },
+      { isTerminating: false, usesWaypoint: false, isAmbient: true },
     ],
     [
       { name: 'shop', labels: { 'istio.io/use-waypoint': 'none' } },
-      { isTerminating: false, usesWaypoint: false },
+      { isTerminating: false, usesWaypoint: false, isAmbient: false },
     ],
   ])('reads %j', (given, expected) => {
     expect(readNamespace({ kind: 'Namespace', metadata: given })).toEqual({ name: 'shop', ...expected });

@@ -229,7 +229,7 @@ describe('a plan among Sidecars', () => {
 
 describe('a plan among namespaces', () => {
   const namespace = (change: object) => ({
-    namespaces: [{ name: 'shop', isTerminating: false, usesWaypoint: false, ...change }],
+    namespaces: [{ name: 'shop', isTerminating: false, usesWaypoint: false, isAmbient: false, ...change }],
   });
 
   it('writes nothing into one that is missing, going, or bound to a waypoint', () => {

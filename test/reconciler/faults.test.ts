@@ -2,6 +2,8 @@ import { randomBytes, sign } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { parseAllDocuments } from 'yaml';
+import { lookForIstio } from '../../src/app.js';
+import { loadConfiguration } from '../../src/config/load.js';
 import type { ServiceEntry } from '../../src/istio/service-entry.js';
 import { startApiProxy, type ApiProxy } from '../support/api-proxy.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
@@ -385,11 +387,13 @@ describe("Istio's custom resource definitions", () => {
     'that go away are said to be absent and taken up when they are there again, in the version that %s serves',
     async (part) => {
       const { lookUp, loop, store } = await start({ onDeleted: 'ignore' });
+      const configuration = loadConfiguration({ flags: { kubeconfig: server.kubeconfigFile }, environment: {} });
       await lookUp(h('before'), namespace);
       await waitForHosts('before');
       await waitUntil(async () => (await store.get(h('before') as never))?.state === 'applied');
       await server.kubectl(['delete', 'crd', CRD]);
       await waitUntil(() => loop.faultCode === 'KUBERNETES_ERR_RESOURCE_ABSENT');
+      expect(await lookForIstio(configuration)).toEqual({ crds: 'absent' });
       await lookUp(h('while'), namespace);
       await waitUntil(async () => (await store.get(h('while') as never))?.state === 'approved');
       live?.skip(60_000);
@@ -398,6 +402,7 @@ describe("Istio's custom resource definitions", () => {
       await waitForHosts('before', 'while');
       const paths = proxy.requests.filter(isWrite).map(({ url }) => url.split('/').slice(2, 4).join('/'));
       expect(new Set(paths)).toEqual(new Set(['networking.istio.io/v1beta1']));
+      expect(await lookForIstio(configuration)).toEqual({ crds: 'present', version: 'v1beta1' });
       // That they went with their definition is nobody's wish.
       expect((await store.get(h('before') as never))?.state).toBe('applied');
       await restore(await readCrd('istio-crds'));

@@ -1,6 +1,8 @@
 import type { HostRecord } from '../../src/host/host-record.js';
 import type { ServiceEntry } from '../../src/istio/service-entry.js';
-import { influencesOf, withoutEchoes } from '../../src/reconciler/mesh-influence.js';
+import type { MeshObjects } from '../../src/istio/mesh-objects.js';
+import { visibilityIn } from '../../src/plan/visibility.js';
+import { MeshInfluence } from '../../src/reconciler/mesh-influence.js';
 import { hostRecord, SEEN_MS, usedBy } from '../host/records.js';
 
 const NOW_MS = SEEN_MS + 1000;
@@ -18,8 +20,16 @@ function entry(
   };
 }
 
-function flags(records: readonly HostRecord[], entries: readonly ServiceEntry[]): readonly string[] {
-  const changes = influencesOf({ records, entries, owner: 'main', nowMs: NOW_MS });
+function influence(entries: readonly ServiceEntry[], mesh: MeshObjects = {}): MeshInfluence {
+  return new MeshInfluence({ entries, visibility: visibilityIn(mesh, {}), owner: 'main' });
+}
+
+function flags(
+  records: readonly HostRecord[],
+  entries: readonly ServiceEntry[],
+  mesh: MeshObjects = {},
+): readonly string[] {
+  const changes = influence(entries, mesh).changesOf(records, NOW_MS);
   return changes.map(({ hostname, flag, holds }) => `${hostname} ${holds ? '' : 'no longer '}${flag}`);
 }
 
@@ -61,7 +71,9 @@ it('holds since the entry came, also if that was before the program did', () => 
   const created = new Date(SEEN_MS - 5000).toISOString();
   const dns = { resolution: 'DNS' };
   const of = (record: HostRecord, one: ServiceEntry): readonly number[] =>
-    influencesOf({ records: [record], entries: [one], owner: 'main', nowMs: NOW_MS }).map(({ atMs }) => atMs);
+    influence([one])
+      .changesOf([record], NOW_MS)
+      .map(({ atMs }) => atMs);
   expect(of(hostRecord('api.example.com'), entry(['api.example.com'], dns, created))).toEqual([
     SEEN_MS - 5000,
     SEEN_MS - 5000,
@@ -82,10 +94,48 @@ it('what only looked a host up while proxies did is no use of it', () => {
   });
   const workloads = [use('before', 5, 30), use('during', 15, 30), use('after', 15, 45)];
   const users = (flag: HostRecord['flags'][number]): readonly string[] =>
-    withoutEchoes([hostRecord('api.example.com', { workloads, flags: [flag] })]).flatMap((record) =>
-      record.workloads.map(({ workload }) => workload.name),
-    );
+    influence([entry(['api.example.com'], { resolution: 'DNS' })])
+      .withoutEchoes([hostRecord('api.example.com', { workloads, flags: [flag] })])
+      .flatMap((record) => record.workloads.map(({ workload }) => workload.name));
   expect(users({ name: 'echoed', sinceMs: 10 })).toEqual(['before']);
   expect(users({ name: 'echoed', sinceMs: 10, untilMs: 40 })).toEqual(['before', 'after']);
   expect(users({ name: 'masked', sinceMs: 10 })).toEqual(['before', 'during', 'after']);
+});
+
+describe('an entry of others that not everybody sees', () => {
+  const theirs = entry(['api.example.com'], { resolution: 'DNS', exportTo: ['.'] }); // in shop
+  const used = (...namespaces: readonly string[]): HostRecord =>
+    hostRecord('api.example.com', { workloads: namespaces.map((name) => usedBy(name, 'Deployment', 'web')) });
+  const both = ['api.example.com echoed', 'api.example.com masked'];
+
+  it('counts where a namespace uses the host that sees it', () => {
+    expect(flags([used('bank')], [theirs])).toEqual([]);
+    expect(flags([used('bank', 'shop')], [theirs])).toEqual(both);
+  });
+
+  it('counts where a user is no known pod, which may be in any namespace', () => {
+    const node = { ...usedBy('', 'Node', 'node-1'), attribution: 'node' as const };
+    expect(flags([hostRecord('api.example.com', { workloads: [node] })], [theirs])).toEqual(both);
+    expect(flags([hostRecord('api.example.com')], [theirs])).toEqual(both);
+  });
+
+  it('counts for a namespace whose Sidecar imports it', () => {
+    const everybodys = entry(['api.example.com'], { resolution: 'DNS' });
+    const importing = (egressHosts: readonly string[]): MeshObjects => {
+      return { sidecars: [{ namespace: 'bank', name: 'default', isDefault: true, egressHosts }] };
+    };
+    expect(flags([used('bank')], [everybodys], importing(['./*']))).toEqual([]);
+    expect(flags([used('bank')], [everybodys], importing(['shop/*']))).toEqual(both);
+  });
+
+  it('is everybody’s in ambient, where a ztunnel takes no heed of exportTo', () => {
+    const namespaces = [{ name: 'bank', isTerminating: false, usesWaypoint: false, isAmbient: true }];
+    expect(flags([used('bank')], [theirs], { namespaces })).toEqual(both);
+  });
+
+  it('makes no echo of what others ask', () => {
+    const record = { ...used('bank', 'shop'), flags: [{ name: 'echoed' as const, sinceMs: SEEN_MS - 1 }] };
+    const [left] = influence([theirs]).withoutEchoes([record]);
+    expect(left?.workloads.map(({ workload }) => workload.namespace)).toEqual(['bank']);
+  });
 });
