@@ -6,6 +6,7 @@ import { listResource } from '../kubernetes/list.js';
 /** The kinds that detection looks at. */
 export const OBJECT_KINDS = {
   ConfigMap: { group: '', version: 'v1', plural: 'configmaps' },
+  CronJob: { group: 'batch', version: 'v1', plural: 'cronjobs' },
   DaemonSet: { group: 'apps', version: 'v1', plural: 'daemonsets' },
   Deployment: { group: 'apps', version: 'v1', plural: 'deployments' },
   MutatingWebhookConfiguration: {
@@ -15,7 +16,10 @@ export const OBJECT_KINDS = {
   },
   Namespace: { group: '', version: 'v1', plural: 'namespaces' },
   Node: { group: '', version: 'v1', plural: 'nodes' },
+  // In the version that every Istio serves.
+  ProxyConfig: { group: 'networking.istio.io', version: 'v1beta1', plural: 'proxyconfigs' },
   Service: { group: '', version: 'v1', plural: 'services' },
+  Sidecar: { group: 'networking.istio.io', version: 'v1beta1', plural: 'sidecars' },
   StatefulSet: { group: 'apps', version: 'v1', plural: 'statefulsets' },
 } as const;
 
@@ -34,25 +38,25 @@ export interface ClusterObjects {
  * @throws KubernetesError from each method; KUBERNETES_ERR_FORBIDDEN where a right is missing
  */
 export function liveObjects(client: KubernetesClient, signal?: AbortSignal): ClusterObjects {
+  const orAbsent = async <T>(reading: Promise<T>, absent: T): Promise<T> => {
+    try {
+      return await reading;
+    } catch (err) {
+      if (err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_NOT_FOUND') return absent;
+      throw err;
+    }
+  };
   return {
     list: async (kind, namespace) => {
-      const { items } = await listResource({
-        client,
-        resource: OBJECT_KINDS[kind],
-        ...(namespace !== undefined && { namespace }),
-        ...(signal && { signal }),
-      });
-      return items;
+      const where = { ...(namespace !== undefined && { namespace }), ...(signal && { signal }) };
+      const resource = OBJECT_KINDS[kind];
+      // There may be no such kind: that of a custom resource definition.
+      return (await orAbsent(listResource({ client, resource, ...where }), { items: [], resourceVersion: '' })).items;
     },
     get: async (kind, namespace, name) => {
-      try {
-        const path = resourcePath(OBJECT_KINDS[kind], { namespace, name });
-        const { body } = await client.request({ method: 'GET', path, ...(signal && { signal }) });
-        return isKubernetesObject(body) ? body : undefined;
-      } catch (err) {
-        if (err instanceof KubernetesError && err.code === 'KUBERNETES_ERR_NOT_FOUND') return undefined;
-        throw err;
-      }
+      const path = resourcePath(OBJECT_KINDS[kind], { namespace, name });
+      const answer = await orAbsent(client.request({ method: 'GET', path, ...(signal && { signal }) }), undefined);
+      return isKubernetesObject(answer?.body) ? answer.body : undefined;
     },
   };
 }

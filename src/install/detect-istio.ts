@@ -1,6 +1,7 @@
 import { parse } from 'yaml';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import type { ClusterObjects } from './cluster-objects.js';
+import { detectMeshExceptions, type MeshExceptions } from './detect-mesh-exceptions.js';
 import { versionOfImage } from './image-version.js';
 import { configMapData, labelsOf, podSpec } from './pod-template.js';
 
@@ -10,9 +11,9 @@ export interface IstioRevision {
   readonly revision: string;
   /** As the tag of its image has it. */
   readonly version?: string;
-  /** Of the whole mesh; a Sidecar object may say otherwise for its namespace. */
+  /** Of the whole mesh; see `exceptions`. */
   readonly outboundTrafficPolicy: string;
-  /** Whether sidecars answer names of ServiceEntries themselves, for the whole mesh; a pod may say otherwise. */
+  /** Whether sidecars answer names of ServiceEntries themselves, for the whole mesh; see `exceptions`. */
   readonly dnsCapture: boolean;
 }
 
@@ -24,6 +25,7 @@ export interface Istio {
   /** Namespaces with sidecar injection, and those in ambient mode, by their labels. */
   readonly sidecarNamespaces: number;
   readonly ambientNamespaces: number;
+  readonly exceptions: MeshExceptions;
 }
 
 const NAMESPACES = ['istio-system', 'aks-istio-system'] as const;
@@ -45,6 +47,7 @@ export async function detectIstio(objects: ClusterObjects): Promise<Istio | unde
       ...(ambient && { ambient }),
       sidecarNamespaces: namespaces.filter(hasInjection).length,
       ambientNamespaces: namespaces.filter((each) => labelsOf(each)['istio.io/dataplane-mode'] === 'ambient').length,
+      exceptions: await detectMeshExceptions(objects),
     };
   }
   return undefined;

@@ -58,6 +58,8 @@ export const FINDINGS = {
     'note',
     'sidecars answer hosts of ServiceEntries with addresses themselves: CoreDNS does not see those, and silence does not mean unused',
   ],
+  'istio-dns-capture-off': ['note', 'DNS capture is off there: CoreDNS sees every look-up'],
+  'istio-egress-open': ['note', 'ALLOW_ANY is on there, though the mesh has REGISTRY_ONLY: no host is blocked'],
   'istio-elsewhere': [
     'note',
     'the API server knows ServiceEntries, but no istiod is found: its control plane may be outside the cluster',
@@ -67,6 +69,10 @@ export const FINDINGS = {
     'REGISTRY_ONLY is on: hosts without a ServiceEntry are blocked already; what workloads still look up is learnt',
   ],
   'istio-several': ['note', 'several revisions of Istio run'],
+  'istio-sidecar-imports': [
+    'warning',
+    'imports only some hosts of its own namespace: a ServiceEntry that is written there may not be seen, and then opens nothing',
+  ],
   'k3s-reverts': [
     'warning',
     'a restart of the k3s server writes Deployment and Corefile back; ConfigMap coredns-custom stays',

@@ -2,6 +2,7 @@ import { corefileLine } from './corefile/corefile-line.js';
 import { explainRefusal } from './corefile/explain.js';
 import type { ClusterDns } from './detect-cluster-dns.js';
 import type { Istio } from './detect-istio.js';
+import type { SidecarSettings } from './detect-mesh-exceptions.js';
 import type { NodeCache } from './detect-node-cache.js';
 import { type DoctorFinding, type DoctorFindingCode, finding } from './doctor-findings.js';
 import { isTapAbsent, type LiveCheck } from './live-corefile-check.js';
@@ -96,12 +97,40 @@ export function istioFindings({
   const { revisions, ambient } = istio;
   const codes: (DoctorFindingCode | false)[] = [
     revisions.length > 1 && 'istio-several',
-    revisions.some(({ outboundTrafficPolicy }) => outboundTrafficPolicy === 'REGISTRY_ONLY') && 'istio-registry-only',
+    isClosed(istio) && 'istio-registry-only',
     revisions.some(({ dnsCapture }) => dnsCapture) && 'istio-dns-capture',
     ambient !== undefined && 'istio-ambient',
     ambient?.dnsCapture === true && 'istio-ambient-capture',
   ];
-  return [...crds, ...codes.filter((code) => code !== false).map((code) => finding(code))];
+  return [...crds, ...codes.filter((code) => code !== false).map((code) => finding(code)), ...exceptionFindings(istio)];
+}
+
+function isClosed({ revisions }: Istio): boolean {
+  return revisions.some(({ outboundTrafficPolicy }) => outboundTrafficPolicy === 'REGISTRY_ONLY');
+}
+
+/** What holds for some of the mesh only, named. */
+function exceptionFindings(istio: Istio): readonly DoctorFinding[] {
+  const { dnsCapture, sidecars } = istio.exceptions;
+  const sidecarsWhere = (isMeant: (settings: SidecarSettings) => boolean): readonly string[] =>
+    sidecars.filter(isMeant).map(({ sidecar }) => `Sidecar ${sidecar}`);
+  const hasPolicy = (mode: string) => sidecarsWhere(({ outboundTrafficPolicy }) => outboundTrafficPolicy === mode);
+  const isCaptured = istio.revisions.some((revision) => revision.dnsCapture);
+  const named: (readonly [DoctorFindingCode, readonly string[]])[] = [
+    ['istio-registry-only', isClosed(istio) ? [] : hasPolicy('REGISTRY_ONLY')],
+    ['istio-egress-open', isClosed(istio) ? hasPolicy('ALLOW_ANY') : []],
+    ['istio-sidecar-imports', sidecarsWhere(({ importsOwnNamespace }) => !importsOwnNamespace)],
+    ['istio-dns-capture', isCaptured ? [] : dnsCapture.on],
+    ['istio-dns-capture-off', isCaptured ? dnsCapture.off : []],
+  ];
+  return named.filter(([, subjects]) => subjects.length > 0).map(([code, subjects]) => finding(code, listed(subjects)));
+}
+
+const NAMED_AT_MOST = 5;
+
+function listed(subjects: readonly string[]): string {
+  const more = subjects.length - NAMED_AT_MOST;
+  return `${subjects.slice(0, NAMED_AT_MOST).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 export function storeFindings(store: StoreReport | undefined): readonly DoctorFinding[] {

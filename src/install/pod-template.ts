@@ -5,15 +5,22 @@ export interface WorkloadFields {
   readonly spec?: {
     readonly replicas?: number;
     readonly template?: {
-      readonly metadata?: { readonly labels?: Readonly<Record<string, string>> };
+      readonly metadata?: TemplateMetadata;
       readonly spec?: PodSpecFields;
     };
+    /** Of a CronJob. */
+    readonly jobTemplate?: { readonly spec?: { readonly template?: { readonly metadata?: TemplateMetadata } } };
   };
   readonly status?: {
     readonly readyReplicas?: number;
     readonly numberReady?: number;
     readonly desiredNumberScheduled?: number;
   };
+}
+
+interface TemplateMetadata {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface PodSpecFields {
@@ -47,6 +54,12 @@ export function workloadFields(object: KubernetesObject): WorkloadFields {
 
 export function podSpec(object: KubernetesObject): PodSpecFields {
   return workloadFields(object).spec?.template?.spec ?? {};
+}
+
+/** Annotations that the pods of a workload get. */
+export function annotationsOfPods(object: KubernetesObject): Readonly<Record<string, string>> {
+  const { template, jobTemplate } = workloadFields(object).spec ?? {};
+  return (template ?? jobTemplate?.spec?.template)?.metadata?.annotations ?? {};
 }
 
 export function labelsOf(object: KubernetesObject): Readonly<Record<string, string>> {

@@ -40,7 +40,7 @@ function codes({ findings }: DoctorReport): readonly string[] {
 }
 
 describe('the doctor in a real API server', () => {
-  it.each(['eks', 'node-local-dns', 'openshift', 'rke2'])('finds for %s the same as in files', async (platform) => {
+  it.each(['eks', 'kind', 'node-local-dns', 'openshift', 'rke2'])('finds for %s the same as in files', async (platform) => {
     await applyPlatform(server, platform);
     try {
       const live = await examine({ from: { client }, namespace: NAMESPACE });

@@ -70,6 +70,20 @@ describe('the doctor on the objects of a platform', () => {
     expect((await report('minikube')).istio).toBeUndefined();
   });
 
+  it('knows what parts of the mesh have set for themselves', async () => {
+    expect((await report('kind')).istio?.exceptions).toEqual({
+      dnsCapture: { on: ['press/CronJob/edition', 'shop/ProxyConfig/capture'], off: [] },
+      sidecars: [
+        { sidecar: 'bank/ledger', importsOwnNamespace: false },
+        { sidecar: 'shop/default', importsOwnNamespace: true, outboundTrafficPolicy: 'REGISTRY_ONLY' },
+      ],
+    });
+    expect((await report('k3s')).istio?.exceptions).toEqual({
+      dnsCapture: { on: [], off: ['shop/Deployment/web'] },
+      sidecars: [{ sidecar: 'press/default', importsOwnNamespace: true, outboundTrafficPolicy: 'ALLOW_ANY' }],
+    });
+  });
+
   it('does not take a directory without objects for a cluster without DNS', async () => {
     const directory = createTemporaryDirectory().path;
     for (const each of [directory, `${directory}/missing`]) {

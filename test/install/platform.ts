@@ -21,7 +21,7 @@ interface Fixture {
   readonly status?: object;
 }
 
-const NAMESPACES = ['istio-system', 'openshift-dns'];
+const NAMESPACES = ['bank', 'istio-system', 'openshift-dns', 'press', 'shop'];
 const DEFAULT_MANAGER = 'kubectl';
 
 /** Creates a platform's objects in a real API server, by their managers and with the status that a cluster would write. */
