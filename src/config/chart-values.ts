@@ -192,8 +192,14 @@ const networkPolicy = z.strictObject({
 const monitoring = z.strictObject({
   serviceMonitor: z
     .strictObject({
-      enabled: described(z.boolean().default(false), 'Let the Prometheus Operator scrape collector and reconciler.'),
-      labels: described(texts().default({}), 'Further labels, by which your Prometheus selects ServiceMonitors.'),
+      enabled: described(
+        z.boolean().default(false),
+        'Let the Prometheus Operator scrape collector and reconciler; in mode `sidecar` by a PodMonitor too.',
+      ),
+      labels: described(
+        texts().default({}),
+        'Further labels, by which your Prometheus selects ServiceMonitors and PodMonitors.',
+      ),
       interval: described(
         z
           .string()

@@ -70,6 +70,7 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
   },
   sidecar: {
     mode: 'sidecar',
+    monitoring: { serviceMonitor: { enabled: true }, prometheusRule: { enabled: true } },
     clusterDns: { repair: true },
     config: { observation: { maxPairs: 16_777_216, internalZones: ['no', 'corp.example.com'] } },
   },

@@ -12,23 +12,38 @@ interface Rule {
   readonly annotations: { readonly summary: string; readonly description: string };
 }
 
+interface Container {
+  readonly args: readonly string[];
+  readonly ports: readonly object[];
+}
+
 interface Dashboard {
   readonly panels: readonly { readonly targets: readonly { readonly expr: string }[] }[];
 }
 
 let objects: readonly RenderedObject[];
+let withSidecar: readonly RenderedObject[];
 let rules: readonly Rule[];
 let expressions: readonly string[];
 
 beforeAll(async () => {
-  objects = await (await createRenderer())(VALUE_SETS['monitored'] ?? {});
-  const { groups } = findObject(objects, 'PrometheusRule', RELEASE).spec as { groups: { rules: Rule[] }[] };
-  rules = groups.flatMap((group) => group.rules);
+  const render = await createRenderer();
+  objects = await render(VALUE_SETS['monitored'] ?? {});
+  withSidecar = await render(VALUE_SETS['sidecar'] ?? {});
+  rules = rulesIn(objects);
   const { data } = findObject(objects, 'ConfigMap', `${RELEASE}-dashboard`);
   const dashboard = JSON.parse(data?.['istio-discovery.json'] ?? '{}') as Dashboard;
   const shown = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr));
-  expressions = [...rules.map(({ expr }) => expr), ...shown.map((expr) => expr.replaceAll('$namespace', 'example'))];
+  expressions = [
+    ...[...rules, ...rulesIn(withSidecar)].map(({ expr }) => expr),
+    ...shown.map((expr) => expr.replaceAll('$namespace', 'example')),
+  ];
 });
+
+function rulesIn(rendered: readonly RenderedObject[]): readonly Rule[] {
+  const { groups } = findObject(rendered, 'PrometheusRule', RELEASE).spec as { groups: { rules: Rule[] }[] };
+  return groups.flatMap((group) => group.rules);
+}
 
 it('Prometheus can read every expression of alerts and dashboard', async () => {
   expect(expressions.length).toBeGreaterThan(15);
@@ -55,4 +70,31 @@ it('the operations page says of every alert what to do', () => {
   const headings = Array.from(page.matchAll(/^### (IstioDiscovery\w+)$/gm), ([, name]) => name);
   expect(new Set(headings)).toEqual(new Set(rules.map(({ alert }) => alert)));
   expect(headings).toHaveLength(rules.length);
+});
+
+describe('in mode sidecar', () => {
+  it('has the same alerts', () => {
+    expect(rulesIn(withSidecar).map(({ alert }) => alert)).toEqual(rules.map(({ alert }) => alert));
+  });
+
+  it('the containers beside CoreDNS are scraped, by the name of their port, as metrics of this installation', () => {
+    const { data } = findObject(withSidecar, 'ConfigMap', `${RELEASE}-sidecar`);
+    const { container } = JSON.parse(data?.['sidecar.json'] ?? '{}') as { container: Container };
+    const port = Number(container.args.find((each) => each.startsWith('--http-address='))?.split(':')[1]);
+    expect(container.ports).toEqual([{ name: 'istio-discovery', containerPort: port, protocol: 'TCP' }]);
+    const { spec, metadata } = findObject(withSidecar, 'PodMonitor', `${RELEASE}-sidecar`);
+    expect(metadata.namespace).toBe(RELEASE);
+    expect(spec).toEqual({
+      namespaceSelector: { matchNames: ['kube-system'] },
+      selector: { matchLabels: { 'k8s-app': 'kube-dns' } },
+      podMetricsEndpoints: [
+        {
+          port: 'istio-discovery',
+          interval: '30s',
+          relabelings: [{ targetLabel: 'namespace', replacement: RELEASE }],
+        },
+      ],
+    });
+    expect(objects.filter(({ kind }) => kind === 'PodMonitor')).toEqual([]);
+  });
 });

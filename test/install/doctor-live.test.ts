@@ -40,22 +40,27 @@ function codes({ findings }: DoctorReport): readonly string[] {
 }
 
 describe('the doctor in a real API server', () => {
-  it.each(['eks', 'kind', 'node-local-dns', 'openshift', 'rke2'])('finds for %s the same as in files', async (platform) => {
-    await applyPlatform(server, platform);
-    try {
-      const live = await examine({ from: { client }, namespace: NAMESPACE });
-      const offline = await examine({ from: { directory: platformDirectory(platform) }, namespace: NAMESPACE });
-      // The definitions of Istio are installed, which files do not tell.
-      const expected = codes(offline).map((code) => (code === 'warning istio-absent' ? 'note istio-elsewhere' : code));
-      expect(codes(live).toSorted()).toEqual(expected.toSorted());
-      const { clusterIp: _, ...dns } = live.dns; // of the test's own range
-      expect(offline.dns).toMatchObject(dns);
-      expect(live).toMatchObject({ verdict: offline.verdict, arrival: { state: 'absent' } });
-      expect(live.rights?.every(({ allowed }) => allowed)).toBe(true);
-    } finally {
-      await removePlatform(server, platform);
-    }
-  });
+  it.each(['eks', 'kind', 'node-local-dns', 'openshift', 'rke2'])(
+    'finds for %s the same as in files',
+    async (platform) => {
+      await applyPlatform(server, platform);
+      try {
+        const live = await examine({ from: { client }, namespace: NAMESPACE });
+        const offline = await examine({ from: { directory: platformDirectory(platform) }, namespace: NAMESPACE });
+        // The definitions of Istio are installed, which files do not tell.
+        const expected = codes(offline).map((code) =>
+          code === 'warning istio-absent' ? 'note istio-elsewhere' : code,
+        );
+        expect(codes(live).toSorted()).toEqual(expected.toSorted());
+        const { clusterIp: _, ...dns } = live.dns; // of the test's own range
+        expect(offline.dns).toMatchObject(dns);
+        expect(live).toMatchObject({ verdict: offline.verdict, arrival: { state: 'absent' } });
+        expect(live.rights?.every(({ allowed }) => allowed)).toBe(true);
+      } finally {
+        await removePlatform(server, platform);
+      }
+    },
+  );
 
   it.each(['aks', 'k3s', 'node-local-dns'])('prints for %s commands after which the tap is there', async (platform) => {
     await applyPlatform(server, platform);
