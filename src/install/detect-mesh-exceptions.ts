@@ -31,7 +31,9 @@ export async function detectMeshExceptions(objects: ClusterObjects): Promise<Mes
   const sort = (object: KubernetesObject, kind: ObjectKind, metadata: Metadata | undefined): void => {
     const capture = metadata?.[DNS_CAPTURE];
     if (capture === undefined) return;
-    (String(capture) === 'true' ? on : off).push(`${object.metadata.namespace}/${kind}/${object.metadata.name}`);
+    (capture === true || capture === 'true' ? on : off).push(
+      `${object.metadata.namespace}/${kind}/${object.metadata.name}`,
+    );
   };
   for (const kind of WORKLOADS) {
     for (const object of await objects.list(kind)) sort(object, kind, proxyMetadata(object));
