@@ -2,8 +2,15 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIPv6 } from 'node:net';
 import { hostname } from 'node:os';
+import type { ReceiverTlsOptions } from 'dnstap-ts';
 import { HttpServer } from './api/http-server.js';
-import { ConfigurationError, defaultStateDirectory, isInCluster, processEnvironment } from './config/load.js';
+import {
+  ConfigurationError,
+  defaultStateDirectory,
+  isInCluster,
+  processEnvironment,
+  readSettingFile,
+} from './config/load.js';
 import type { Configuration } from './config/schema.js';
 import type { BeliefSettings } from './host/believe.js';
 import { parseRule, type HostRule } from './host/host-rule.js';
@@ -372,7 +379,8 @@ function requireEndpoints({ dnstap }: Configuration): void {
     {
       setting: 'dnstap.endpoints',
       value: 'nothing',
-      allowed: 'at least one --dnstap unix:///path or tcp://host:port, or for `run` a capture to --read',
+      allowed:
+        'at least one --dnstap unix:///path, tcp://host:port or tls://host:port, or for `run` a capture to --read',
       from: 'default',
     },
   ]);
@@ -410,6 +418,8 @@ async function startCollector(
     maxConnections: dnstap.maxConnections,
     maxFrameBytes: dnstap.maxFrameBytes,
     socketMode: Number.parseInt(dnstap.socketMode, 8),
+    ...(dnstap.allowedAddresses.length > 0 && { allowedAddresses: dnstap.allowedAddresses }),
+    ...readTls(dnstap),
     onConnections: (connections, wasCut) => watch.noteConnections(connections, { atMs: Date.now(), wasCut }),
     log,
   });
@@ -421,6 +431,20 @@ async function startCollector(
     close: async () => {
       await collector.close();
       await recorder.close(CLOSE_TIMEOUT_MS);
+    },
+  };
+}
+
+function readTls({ tlsCertFile, tlsKeyFile, tlsClientCaFile }: Configuration['dnstap']): {
+  readonly tls?: ReceiverTlsOptions;
+} {
+  if (tlsCertFile === undefined || tlsKeyFile === undefined) return {};
+  const read = (setting: string, path: string): string => readSettingFile(`dnstap.${setting}`, path);
+  return {
+    tls: {
+      cert: read('tlsCertFile', tlsCertFile),
+      key: read('tlsKeyFile', tlsKeyFile),
+      ...(tlsClientCaFile !== undefined && { ca: read('tlsClientCaFile', tlsClientCaFile) }),
     },
   };
 }

@@ -139,9 +139,11 @@ const externalRedis = z.strictObject({
 
 const { dnstap, observation, host, istio, reconcile, log } = configurationSchema.shape;
 
+const { maxConnections, maxFrameBytes } = dnstap.unwrap().shape;
+
 /** What of the program's own settings makes sense here; addresses, the store and the Lease follow from the rest. */
 const config = z.strictObject({
-  dnstap: dnstap.unwrap().pick({ maxConnections: true, maxFrameBytes: true }).prefault({}),
+  dnstap: z.strictObject({ maxConnections, maxFrameBytes }).prefault({}),
   observation,
   host,
   istio,

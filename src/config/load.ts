@@ -87,9 +87,14 @@ export function loadConfiguration(sources: ConfigurationSources): Configuration 
   const parsed = configurationSchema.safeParse(tree);
   if (parsed.success && problems.length === 0) return parsed.data;
   for (const issue of parsed.error?.issues ?? []) {
-    const entry = given.get(issue.path.slice(0, 2).join('.'));
-    if (entry === undefined || problems.some(({ setting }) => setting === entry.setting.path)) continue;
-    problems.push(problemOf(entry, issue));
+    const path = issue.path.slice(0, 2).join('.');
+    if (problems.some(({ setting }) => setting === path)) continue;
+    const entry = given.get(path);
+    problems.push(
+      entry === undefined
+        ? { setting: path, value: 'nothing', allowed: issue.message, from: 'default' }
+        : problemOf(entry, issue),
+    );
   }
   throw new ConfigurationError(problems.sort((a, b) => (a.setting < b.setting ? -1 : 1)));
 }
@@ -228,4 +233,20 @@ function editDistance(a: string, b: string): number {
     row = next;
   }
   return row[b.length] ?? 0;
+}
+
+/**
+ * Reads the file that a setting names.
+ *
+ * @throws ConfigurationError
+ */
+export function readSettingFile(setting: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (err) {
+    const why = (err as NodeJS.ErrnoException).code ?? String(err); // of the file system
+    throw new ConfigurationError([
+      { setting, value: path, allowed: `a file that can be read (${why})`, from: 'settings' },
+    ]);
+  }
 }

@@ -20,49 +20,100 @@ const meta = (fields: SettingMeta): SettingMeta & Record<string, unknown> => ({ 
 const DOMAIN = /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/; // RFC 1123 label
 const PORT = /^[1-9]\d{0,4}\/(?:TLS|HTTPS|HTTP|HTTP2|GRPC)$/i;
-const DNSTAP_ENDPOINT = /^(?:unix:\/\/)?\/.+$|^tcp:\/\/.+:\d{1,5}$/;
+const DNSTAP_ENDPOINT = /^(?:unix:\/\/)?\/.+$|^(?:tcp|tls):\/\/.+:\d{1,5}$/;
 /** Roughly: the store itself reads the rest and says what is wrong. */
 const STORE_URL = /^(?:embedded:\/\/\/?.+|rediss?(?:\+cluster)?:\/\/.+|rediss?\+sentinel:\/\/.+\/.+)$/;
 const HTTP_ADDRESS = /^(?:|.*:\d{1,5})$/;
 
 const domains = z.array(z.string().regex(DOMAIN));
 
-const dnstap = z.strictObject({
-  endpoints: z
-    .array(z.string().regex(DNSTAP_ENDPOINT))
-    .default([])
-    .meta(
-      meta({
-        description: 'where to listen for CoreDNS; repeatable',
-        flag: 'dnstap',
-        argument: 'ENDPOINT',
-        allowed: 'unix:///path or tcp://host:port',
-      }),
-    ),
-  maxConnections: z
-    .int()
-    .min(1)
-    .max(100_000)
-    .default(1024)
-    .meta(meta({ description: 'connections at a time; a further one is refused and counted', argument: 'N' })),
-  maxFrameBytes: z
-    .int()
-    .min(1024)
-    .max(1_048_576)
-    .default(262_144)
-    .meta(meta({ description: 'longer frames are skipped and counted', argument: 'BYTES' })),
-  socketMode: z
+const file = (description: string): z.ZodOptional<z.ZodString> =>
+  z
     .string()
-    .regex(/^0?[0-7]{3}$/)
-    .default('0666')
-    .meta(
-      meta({
-        description: 'mode of the unix socket; CoreDNS runs as another user',
-        argument: 'MODE',
-        allowed: 'three octal digits',
-      }),
+    .min(1)
+    .optional()
+    .meta(meta({ description, argument: 'FILE' }));
+
+const dnstap = z
+  .strictObject({
+    endpoints: z
+      .array(z.string().regex(DNSTAP_ENDPOINT))
+      .default([])
+      .meta(
+        meta({
+          description: 'where to listen for CoreDNS; repeatable',
+          flag: 'dnstap',
+          argument: 'ENDPOINT',
+          allowed: 'unix:///path, tcp://host:port or tls://host:port',
+        }),
+      ),
+    maxConnections: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .default(1024)
+      .meta(meta({ description: 'connections at a time; a further one is refused and counted', argument: 'N' })),
+    maxFrameBytes: z
+      .int()
+      .min(1024)
+      .max(1_048_576)
+      .default(262_144)
+      .meta(meta({ description: 'longer frames are skipped and counted', argument: 'BYTES' })),
+    socketMode: z
+      .string()
+      .regex(/^0?[0-7]{3}$/)
+      .default('0666')
+      .meta(
+        meta({
+          description: 'mode of the unix socket; CoreDNS runs as another user',
+          argument: 'MODE',
+          allowed: 'three octal digits',
+        }),
+      ),
+    allowedAddresses: z
+      .array(z.union([z.cidrv4(), z.cidrv6()]))
+      .default([])
+      .meta(
+        meta({
+          description: 'networks from which CoreDNS may connect to tcp and tls (default: all); repeatable',
+          flag: 'dnstap-allowed-address',
+          argument: 'CIDR',
+        }),
+      ),
+    tlsCertFile: file('PEM file of the certificate for tls:// endpoints; read at the start'),
+    tlsKeyFile: file('PEM file of the key of that certificate'),
+    tlsClientCaFile: file(
+      'PEM file of the authorities of client certificates; senders without one are refused, and CoreDNS has none',
     ),
-});
+  })
+  .superRefine((settings, context) => {
+    for (const [key, message] of dnstapContradictions(settings)) {
+      context.addIssue({ code: 'custom', path: [key], message });
+    }
+  });
+
+/** Settings that would count for nothing, or a TLS endpoint without its certificate. */
+function dnstapContradictions(settings: {
+  readonly endpoints: readonly string[];
+  readonly allowedAddresses: readonly string[];
+  readonly tlsCertFile?: string | undefined;
+  readonly tlsKeyFile?: string | undefined;
+  readonly tlsClientCaFile?: string | undefined;
+}): readonly (readonly [string, string])[] {
+  const has = (scheme: string): boolean => settings.endpoints.some((endpoint) => endpoint.startsWith(`${scheme}://`));
+  const found: (readonly [string, string])[] = [];
+  for (const key of ['tlsCertFile', 'tlsKeyFile', 'tlsClientCaFile'] as const) {
+    if (settings[key] !== undefined && !has('tls'))
+      found.push([key, 'only with a tls:// endpoint in dnstap.endpoints']);
+  }
+  if (has('tls') && (settings.tlsCertFile === undefined || settings.tlsKeyFile === undefined)) {
+    found.push(['endpoints', 'tls:// only together with dnstap.tlsCertFile and dnstap.tlsKeyFile']);
+  }
+  if (settings.allowedAddresses.length > 0 && !has('tcp') && !has('tls')) {
+    found.push(['allowedAddresses', 'only with a tcp:// or tls:// endpoint in dnstap.endpoints']);
+  }
+  return found;
+}
 
 const replay = z.strictObject({
   files: z
@@ -96,13 +147,6 @@ const count = (defaultValue: number, description: string): z.ZodDefault<z.ZodInt
     .default(defaultValue)
     .meta(meta({ description, argument: 'N' }));
 
-const storeFile = (description: string): z.ZodOptional<z.ZodString> =>
-  z
-    .string()
-    .min(1)
-    .optional()
-    .meta(meta({ description, argument: 'FILE' }));
-
 const storeSecret = (description: string) =>
   z
     .string()
@@ -133,16 +177,16 @@ const store = z
       .optional()
       .meta(meta({ description: 'user of the ACL of Redis, if the URL has none', argument: 'NAME' })),
     password: storeSecret('password of Redis, if the URL has none'),
-    passwordFile: storeFile('file with the password of Redis; read again at every attempt to connect'),
+    passwordFile: file('file with the password of Redis; read again at every attempt to connect'),
     sentinelUsername: z
       .string()
       .min(1)
       .optional()
       .meta(meta({ description: 'user of the sentinels, where they ask for one', argument: 'NAME' })),
     sentinelPassword: storeSecret('password of the sentinels, where they ask for one'),
-    tlsCaFile: storeFile('PEM file of the authorities that Redis may be certified by (default: those of Node)'),
-    tlsCertFile: storeFile('PEM file of the certificate that Redis asks for'),
-    tlsKeyFile: storeFile('PEM file of the key of that certificate'),
+    tlsCaFile: file('PEM file of the authorities that Redis may be certified by (default: those of Node)'),
+    tlsCertFile: file('PEM file of the certificate that Redis asks for'),
+    tlsKeyFile: file('PEM file of the key of that certificate'),
     tlsServerName: z
       .string()
       .regex(DOMAIN)

@@ -55,6 +55,17 @@ describe('loadConfiguration', () => {
     ['a certificate without its key', { store: 'rediss://x', 'store-tls-cert-file': '/c' }, 'store.tlsCertFile'],
     ['a key without its certificate', { store: 'rediss://x', 'store-tls-key-file': '/k' }, 'store.tlsKeyFile'],
     ['two passwords', { 'store-password': 'a', 'store-password-file': '/p' }, 'store.passwordFile'],
+    [
+      'a client CA without a TLS endpoint',
+      { dnstap: ['tcp://a:1'], 'dnstap-tls-client-ca-file': '/c' },
+      'dnstap.tlsClientCaFile',
+    ],
+    ['a TLS endpoint without its key', { dnstap: ['tls://a:1'], 'dnstap-tls-cert-file': '/c' }, 'dnstap.endpoints'],
+    [
+      'allowed networks for a socket',
+      { dnstap: ['/s'], 'dnstap-allowed-address': ['192.0.2.0/24'] },
+      'dnstap.allowedAddresses',
+    ],
     ['sentinels without the name of the master', { store: 'redis+sentinel://a:1,b:2' }, 'store.url'],
   ])('refuses %s', (_, flags, setting) => {
     expect(problemsOf({ flags }).map((problem) => problem.setting)).toEqual([setting]);
@@ -71,7 +82,7 @@ describe('loadConfiguration', () => {
       {
         setting: 'dnstap.endpoints',
         value: '["http://x"]',
-        allowed: 'unix:///path or tcp://host:port',
+        allowed: 'unix:///path, tcp://host:port or tls://host:port',
         from: 'flag --dnstap',
       },
       {

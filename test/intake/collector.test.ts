@@ -3,7 +3,13 @@ import { connect, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { ControlType, DNSTAP_CONTENT_TYPE, encodeControlFrame } from 'dnstap-ts';
 import { Collector } from '../../src/intake/dnstap/collector.js';
+import { corefileLine } from '../../src/install/corefile/corefile-line.js';
 import { createLogger } from '../../src/telemetry/logger.js';
+import { Authority } from '../../src/dnstap-ts/test/support/certificates.js';
+import { askByUdp } from '../../src/dnstap-ts/test/interop/dns-client.js';
+import { startCoreDns } from '../support/coredns.js';
+import { freePort } from '../support/free-port.js';
+import { acceptsTcp } from '../support/probe.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -47,5 +53,48 @@ it('says how many DNS servers are connected, and whether one went without saying
     [1, false],
     [0, true],
   ]);
+  await collector.close();
+});
+
+const limits = { maxConnections: 10, maxFrameBytes: 65_536, socketMode: 0o600 };
+
+it.each(['coredns', 'coredns-1.11'] as const)('takes %s over TLS, by the line that it is given', async (part) => {
+  const authority = new Authority();
+  const { cert, key } = authority.issue('collector', ['IP:127.0.0.1']);
+  let frames = 0;
+  const intake = (): void => void (frames += 1);
+  const collector = new Collector({ ...limits, endpoints: ['tls://127.0.0.1:0'], intake, tls: { cert, key }, log });
+  await collector.listen();
+  const tap = corefileLine({ endpoint: collector.endpoints[0] ?? '', version: '1.11.0' });
+  if (!('line' in tap)) throw new Error(tap.refused);
+  expect(tap.cautions).toContain('tls-trust');
+  const port = await freePort();
+  await startCoreDns({
+    part,
+    corefile: `.:${port} {\n  bind 127.0.0.1\n  ${tap.line}\n  whoami\n  health 127.0.0.1:${await freePort()}\n}\n`,
+    files: { 'ca.pem': authority.cert },
+    environment: { SSL_CERT_FILE: 'ca.pem' },
+    ready: async () => acceptsTcp('127.0.0.1', port),
+  });
+  await waitUntil(() => collector.connections().some(({ started }) => started));
+  await askByUdp(port, 'www.example.com');
+  await waitUntil(() => frames === 2); // the query and the response
+  await collector.close();
+  authority.remove();
+});
+
+it('takes nobody from a network that is not allowed', async () => {
+  const collector = new Collector({
+    ...limits,
+    endpoints: ['tcp://127.0.0.1:0'],
+    intake: () => undefined,
+    allowedAddresses: ['192.0.2.0/24'],
+    log,
+  });
+  await collector.listen();
+  const socket = connect(Number(new URL(collector.endpoints[0] ?? '').port), '127.0.0.1');
+  socket.resume().on('error', () => undefined); // closed or reset: either is a refusal
+  await once(socket, 'close');
+  expect(collector.connections()).toEqual([]);
   await collector.close();
 });

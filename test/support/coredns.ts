@@ -11,6 +11,7 @@ export interface CoreDnsOptions {
   readonly corefile: string;
   /** Files that the Corefile names, relative to its own directory. */
   readonly files?: Readonly<Record<string, string>>;
+  readonly environment?: Readonly<Record<string, string>>;
   /** Asks it; a DNS query would do, but would be seen on its tap. */
   readonly ready: () => unknown;
 }
@@ -24,7 +25,7 @@ export interface CoreDns extends Part {
 
 /** Starts a CoreDNS from a Corefile. */
 export async function startCoreDns(options: CoreDnsOptions): Promise<CoreDns> {
-  const { name = 'coredns', part = 'coredns', corefile, files = {}, ready } = options;
+  const { name = 'coredns', part = 'coredns', corefile, files = {}, environment = {}, ready } = options;
   const directory = createTemporaryDirectory();
   const corefilePath = directory.file('Corefile');
   for (const [file, content] of Object.entries({ ...files, Corefile: corefile })) {
@@ -35,6 +36,7 @@ export async function startCoreDns(options: CoreDnsOptions): Promise<CoreDns> {
     command: await partPath(part),
     args: ['-conf', corefilePath],
     directory,
+    environment,
     ready,
   });
   return {

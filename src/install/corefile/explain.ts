@@ -10,13 +10,14 @@ export const REFUSALS: Readonly<Record<InsertRefusal, string>> = {
   'endpoint-has-blank': 'the endpoint has a blank, a quote, a brace or a # in it',
   'endpoint-not-an-address': 'the endpoint names a host; CoreDNS would look it up with the resolver of its node',
   'endpoint-path-too-long': 'the path of the socket is longer than 107 bytes',
-  'endpoint-unreadable': 'the endpoint is neither unix:///path nor tcp://address:port',
+  'endpoint-unreadable': 'the endpoint is neither unix:///path nor tcp://address:port nor tls://address:port',
   'key-unreadable': 'the key of a server block is not a zone with a port',
   'no-external-block': 'no server block in the file answers for names outside the cluster',
   'no-place':
     'there is no line between the directives of a server block to insert another; put each on a line of its own',
   'second-tap': 'another dnstap line is in the server block, and before CoreDNS 1.10.1 only the first works',
   'self-check': 'the result is not what it should be; please report this Corefile',
+  'tls-not-known': 'this CoreDNS knows no tls://; 1.11.0 is the first',
   'tap-in-import': 'a tap with this endpoint is in an imported file, and is not as it should be; change it there',
   'version-too-old':
     'this CoreDNS may wait for ever at its start, without serving DNS; 1.8.1 is the first that does not',
@@ -41,6 +42,8 @@ const CAUTIONS: Readonly<Record<InsertCaution, string>> = {
     'start the receiver first: a CoreDNS that finds nobody listening connects only after a second without queries',
   'no-reload': 'there is no reload plugin: restart the pods of CoreDNS',
   'only-tap': 'only the first dnstap line of a server block works',
+  'tls-trust':
+    'the certificate must name this address, and be of an authority that the container of CoreDNS trusts (SSL_CERT_FILE)',
 };
 
 const FINDINGS: Readonly<Record<CorefileFindingCode, string>> = {

@@ -1,14 +1,18 @@
-import { Receiver, type ReceiverConnection } from 'dnstap-ts';
+import { Receiver, type ReceiverConnection, type ReceiverTlsOptions } from 'dnstap-ts';
 import type { Logger } from '../../telemetry/logger.js';
 import type { FrameIntake } from '../frame-intake.js';
 
 export interface CollectorOptions {
-  /** `unix:///path` or `tcp://host:port`. */
+  /** `unix:///path`, `tcp://host:port` or `tls://host:port`. */
   readonly endpoints: readonly string[];
   readonly intake: FrameIntake;
   readonly maxConnections: number;
   readonly maxFrameBytes: number;
   readonly socketMode: number;
+  /** Networks that may connect over TCP and TLS. Default: all. */
+  readonly allowedAddresses?: readonly string[];
+  /** Needed with a `tls://` endpoint. */
+  readonly tls?: ReceiverTlsOptions;
   /** Told how many DNS servers are connected, when that changes; `wasCut`: one went without saying so. */
   readonly onConnections?: (connections: number, wasCut: boolean) => void;
   readonly log: Logger;
@@ -25,15 +29,16 @@ export class Collector {
   constructor(options: CollectorOptions) {
     this.#log = options.log;
     this.#onConnections = options.onConnections;
+    const { intake: onFrame, maxConnections, maxFrameBytes, socketMode, allowedAddresses, tls } = options;
+    const shared = {
+      onFrame,
+      maxConnections,
+      maxFrameBytes,
+      socketMode,
+      ...(allowedAddresses && { allowedAddresses }),
+    };
     this.#receivers = options.endpoints.map(
-      (endpoint) =>
-        new Receiver({
-          endpoint,
-          onFrame: options.intake,
-          maxConnections: options.maxConnections,
-          maxFrameBytes: options.maxFrameBytes,
-          socketMode: options.socketMode,
-        }),
+      (endpoint) => new Receiver({ ...shared, endpoint, ...(endpoint.startsWith('tls:') && tls && { tls }) }),
     );
   }
 

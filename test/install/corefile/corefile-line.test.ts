@@ -39,6 +39,17 @@ describe('corefileLine', () => {
     expect(corefileLine({ endpoint: given, version: '1.14.7' })).toEqual({ line: expected, cautions: [] });
   });
 
+  it('takes tls:// where CoreDNS knows it, and says what the certificate needs', () => {
+    const tls = { endpoint: 'tls://192.0.2.7:6001' };
+    const line = 'dnstap tls://192.0.2.7:6001 full';
+    expect(corefileLine({ ...tls, version: '1.14.7' })).toEqual({ line, cautions: ['tls-trust'] });
+    expect(corefileLine({ ...tls, version: '1.11.0' })).toEqual({ line, cautions: ['tls-trust', 'listen-first'] });
+    expect(corefileLine({ ...tls, version: '1.10.1' })).toEqual({ refused: 'tls-not-known' });
+    expect(corefileLine({ endpoint: 'tls://collector.example.com:6001' })).toEqual({
+      refused: 'endpoint-not-an-address',
+    });
+  });
+
   it.each([
     ['tcp://istio-discovery-collector.istio-discovery.svc:6000', 'endpoint-not-an-address'],
     ['tcp://localhost:6000', 'endpoint-not-an-address'],
