@@ -17,8 +17,8 @@ export const REFUSALS: Readonly<Record<InsertRefusal, string>> = {
     'there is no line between the directives of a server block to insert another; put each on a line of its own',
   'second-tap': 'another dnstap line is in the server block, and before CoreDNS 1.10.1 only the first works',
   'self-check': 'the result is not what it should be; please report this Corefile',
-  'tls-not-known': 'this CoreDNS knows no tls://; 1.11.0 is the first',
   'tap-in-import': 'a tap with this endpoint is in an imported file, and is not as it should be; change it there',
+  'tls-not-known': 'this CoreDNS knows no tls://; 1.11.0 is the first',
   'version-too-old':
     'this CoreDNS may wait for ever at its start, without serving DNS; 1.8.1 is the first that does not',
   'version-unreadable': 'the version of CoreDNS is not like 1.11.3',
