@@ -137,5 +137,18 @@ export function isInternalAddress(address: string, clusterNetworks: BlockList): 
     return /^(?:0\.|127\.|169\.254\.|22[4-9]\.|23\d\.|255\.)/.test(address) || clusterNetworks.check(address, 'ipv4');
   }
   if (!isIPv6(address)) return true;
+  const embedded = embeddedAddress(address);
+  if (embedded !== undefined) return isInternalAddress(embedded, clusterNetworks);
   return /^(?:::1?$|fe[89ab][0-9a-f]:|ff[0-9a-f]{2}:)/.test(address) || clusterNetworks.check(address, 'ipv6');
+}
+
+/** NAT64 (RFC 6052 section 2.1) and IPv4-mapped addresses (RFC 4291 section 2.5.5.2) lead to the IPv4 address at their end. */
+const EMBEDDING = /^(?:64:ff9b::|::ffff:)(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})?$/;
+
+function embeddedAddress(address: string): string | undefined {
+  const found = EMBEDDING.exec(address);
+  if (found === null) return undefined;
+  const [, high = '0', low = '0'] = found;
+  const groups = [high, low].map((group) => Number.parseInt(group, 16));
+  return groups.flatMap((group) => [group >> 8, group & 0xff]).join('.');
 }

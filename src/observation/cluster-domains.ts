@@ -16,6 +16,7 @@ const USUAL_DOMAIN = 'cluster.local';
 const CLUSTER_SET_DOMAIN = 'clusterset.local';
 
 const SERVICE = /^[a-z0-9-]+\.[a-z0-9-]+\.svc\.(.+)$/;
+const SERVICE_OR_POD = /^(?:[a-z0-9_-]+\.){2,5}svc\.(.+)$|^[a-z0-9-]+\.[a-z0-9-]+\.pod\.(.+)$/;
 const WALK_STEP = /^(.+)\.[a-z0-9-]+\.svc\.(.+)$/;
 const API_SERVICE = 'kubernetes.default.svc.';
 
@@ -78,8 +79,12 @@ export class ClusterDomains {
    * is one: a host that is learnt a little later does less harm than an entry for a Service.
    */
   isService(name: string, addresses: readonly string[]): boolean {
-    const domain = this.#serviceDomain(name, addresses);
-    return domain !== undefined && (!this.#isProven || this.#domains.includes(domain));
+    if (this.#isProven) return false; // what is below a domain of the cluster is internal by its name
+    const [, ofService, ofPod] = SERVICE_OR_POD.exec(name) ?? [];
+    const domain = ofService ?? ofPod;
+    if (domain === undefined) return false;
+    // Where Services have public IPv6 addresses, a domain outside the Internet is the only sign.
+    return addresses.every((address) => this.#isOwn(address)) || !isBelowInternetDomain(domain);
   }
 
   /** Learns from a positive answer; true when the domains are other ones now. */
@@ -106,7 +111,9 @@ export class ClusterDomains {
   /** The domain of a name like a Service's with addresses like one's. */
   #serviceDomain(name: string, addresses: readonly string[]): string | undefined {
     const domain = SERVICE.exec(name)?.[1];
-    return addresses.length > 0 && addresses.every((address) => this.#isOwn(address)) ? domain : undefined;
+    if (domain === undefined || addresses.length === 0) return undefined;
+    const isApi = name.startsWith(API_SERVICE) && !isBelowInternetDomain(domain);
+    return isApi || addresses.every((address) => this.#isOwn(address)) ? domain : undefined;
   }
 
   /** Learns from a name that does not exist; true when the domains are other ones now. */

@@ -1,4 +1,5 @@
-import { getPublicSuffix, parse } from 'tldts';
+import { isIPv4 } from 'node:net';
+import { parse } from 'tldts';
 import { parseHostname, type Hostname } from '../dns/hostname.js';
 import { rejectionOfHostname, type Rejection } from './rejection.js';
 
@@ -20,7 +21,8 @@ export type NameScope =
   | { readonly kind: 'rejected'; readonly rejection: Rejection };
 
 // Reverse zones (RFC 1035 section 3.5, RFC 3596 section 2.5) and names that never leave a machine (RFC 6761 section 6.3).
-const INTERNAL_ZONES = ['in-addr.arpa', 'ip6.arpa', 'localhost'];
+// Names by which clients ask about their network and its resolver: no connection goes to them (RFC 8880, RFC 9462).
+const INTERNAL_ZONES = ['in-addr.arpa', 'ip6.arpa', 'localhost', 'ipv4only.arpa', 'resolver.arpa'];
 
 /** Tells what a name (presentation form, any case, with or without trailing dot) is by its suffixes. */
 export function scopeOf(name: string, settings: ScopeSettings, cluster: KnownClusterDomains): NameScope {
@@ -45,10 +47,11 @@ export function isBelow(name: string, zone: string): boolean {
 
 /**
  * Whether `name.<search domain>` is an expansion of a name of the public DNS, and not a relative name that was meant to
- * be expanded: `api.example.com` ends in a public suffix, `db.staging` does not.
+ * be expanded: `api.example.com` ends in a public suffix, `db.staging` does not. Neither is an address meant to be, for
+ * which some clients ask as for a name.
  */
 export function isGlobalName(name: string): boolean {
-  return name.includes('.') && parse(name).isIcann === true;
+  return name.includes('.') && (isIPv4(name) || parse(name).isIcann === true);
 }
 
 // Labels that nobody gives to a zone of their own, other than `eu`, `dev` or `prod`, which are top-level domains as well.
@@ -59,9 +62,13 @@ export function isUnmistakable(name: string): boolean {
   return name.includes('.') && OLD_TOP_LEVEL_DOMAINS.has(name.slice(name.lastIndexOf('.') + 1));
 }
 
-/** Whether a suffix can be a search domain at all: not a public suffix, or `amazon.com.au` would expand `amazon.com`. */
+/**
+ * Whether a suffix can be a search domain at all: not a public suffix, or `amazon.com.au` would expand `amazon.com`. One
+ * label can be, where it is no top-level domain of the Internet: `lan`, `novalocal`.
+ */
 export function canBeSearchDomain(suffix: string): boolean {
-  return suffix.includes('.') && getPublicSuffix(suffix) !== suffix;
+  const { publicSuffix, isIcann } = parse(suffix);
+  return publicSuffix !== suffix || isIcann !== true;
 }
 
 /**

@@ -11,7 +11,7 @@ export interface WalkVerdict {
   readonly kind: 'host' | 'expansion' | 'undecided';
   /** Of an expansion, the name asked. */
   readonly asked: string;
-  /** A step of the client's walk says so; otherwise one may still arrive that says something else. */
+  /** Nothing that may still arrive can say something else. */
   readonly isSeen: boolean;
 }
 
@@ -37,10 +37,13 @@ export interface SearchWalksOptions {
  * ```
  * each as A and AAAA together or in turn. So of a name N = P.S that looks like an expansion:
  *
- * 1. The client has just walked P: it is one, and S is in the client's search list.
+ * 1. The client has just walked P, or asked in vain for P with another domain: it is one, and S is in its search list.
  * 2. The client has just walked N itself, in the cluster's domain: N was meant.
  * 3. S is a known search domain (set, of the node, in this client's list or in several clients') and P is unmistakably a
  *    name of the Internet: it is one.
+ *
+ *    Unless P may be a relative name that was meant to be expanded, such as `kafka.eu`, and S has no wildcard: once a name
+ *    below S does not exist that one would cover, N is a record that somebody made on purpose.
  * 4. No step was seen. Where all steps of a client come by here, N was meant. Where they may have gone to another replica of
  *    the DNS server, that is open until the client has asked so often that a step would have come by.
  *
@@ -49,7 +52,7 @@ export interface SearchWalksOptions {
 export interface SearchWalks {
   /** A step that had no address. */
   note(client: number, facts: NameFacts): void;
-  /** Whether a failed look-up is one of a search expansion. */
+  /** A name that may be an expansion and does not exist: whether it is one. */
   isExpansion(client: number, facts: NameFacts): boolean;
   judge(client: number, name: JudgedName): WalkVerdict;
   /** Forgets the clients, whose numbers change. */
@@ -62,6 +65,12 @@ export interface JudgedName {
   /** Answers to this client so far that were left open. */
   readonly undecided: number;
 }
+
+/** What else is kept of a client and a name for as long as of a walk: that the name was answered, that it does not exist… */
+const ANSWERED = 0x2545f491;
+const MISSING = 0x6c078965;
+/** … and that it does not exist with some domain appended. */
+const EXPANDED_IN_VAIN = 0x41c64e6d;
 
 /** Clients in whose walks a domain must have been for it to count as every client's. */
 const CLIENTS_OF_KNOWN_DOMAIN = 3;
@@ -82,6 +91,8 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
   const walks = createWalkTable(clock);
   const domains = new Set(searchDomains);
   const clientsOf = new Map<string, Set<number>>();
+  /** Below which names do not exist; false: one that had addresses of one family did not exist for the other. */
+  const withoutWildcard = new Map<string, boolean>();
   let whole = 0;
   let split = 0;
   let clearedAtMs = -Infinity;
@@ -93,6 +104,32 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
     if (clients.size < CLIENTS_OF_KNOWN_DOMAIN) return;
     if (domains.size < MAX_DOMAINS) domains.add(suffix);
     clientsOf.delete(suffix);
+  }
+
+  function noteWildcard(suffix: string, isMissing: boolean): void {
+    if (withoutWildcard.size >= MAX_DOMAINS && !withoutWildcard.has(suffix)) withoutWildcard.clear();
+    withoutWildcard.set(suffix, isMissing && withoutWildcard.get(suffix) !== false);
+  }
+
+  /** A name of the Internet with some domain appended that does not exist. */
+  function noteMissing(client: number, { steps, expansions }: NameFacts): void {
+    const hash = steps[0]?.hash ?? 0; // its own: such names have one step
+    const isAnswered = walks.has(client, hash ^ ANSWERED); // some servers say so of the other family
+    walks.note(client, hash ^ MISSING);
+    for (const { suffix, askedHash, isUnmistakable } of expansions) {
+      noteWildcard(suffix, !isAnswered);
+      if (isUnmistakable && !isAnswered) walks.note(client, askedHash ^ EXPANDED_IN_VAIN);
+    }
+  }
+
+  /** A name of that kind that has an address. */
+  function noteAnswered(client: number, { facts: { expansions }, hash }: JudgedName): void {
+    walks.note(client, hash ^ ANSWERED);
+    if (walks.has(client, hash ^ MISSING)) for (const { suffix } of expansions) noteWildcard(suffix, false);
+  }
+
+  function isMadeOnPurpose({ isUnmistakable, suffix }: SearchExpansion): boolean {
+    return !isUnmistakable && withoutWildcard.get(suffix) === true;
   }
 
   function isKnownDomain(client: number, suffix: string): boolean {
@@ -125,6 +162,11 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
     return walked;
   }
 
+  function findInVain(client: number, { facts: { expansions }, hash }: JudgedName): SearchExpansion | undefined {
+    if (walks.has(client, hash ^ MISSING)) return undefined; // it was this very name
+    return expansions.find((one) => one.isUnmistakable && walks.has(client, one.askedHash ^ EXPANDED_IN_VAIN));
+  }
+
   function findKnown(client: number, { expansions }: NameFacts): SearchExpansion | undefined {
     return expansions.find((one) => one.isUnmistakable && isKnownDomain(client, one.suffix));
   }
@@ -137,12 +179,20 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
         walks.note(client, step.hash);
       }
     },
-    isExpansion: (client, facts) => (findWalked(client, facts) ?? findKnown(client, facts)) !== undefined,
-    judge(client, { facts, hash, undecided }) {
+    isExpansion(client, facts) {
+      noteMissing(client, facts);
+      return (findWalked(client, facts) ?? findKnown(client, facts)) !== undefined;
+    },
+    judge(client, name) {
+      const { facts, hash, undecided } = name;
+      noteAnswered(client, name);
       const isMeant = walks.has(client, hash ^ WALK_SALTS.service) || walks.has(client, hash ^ WALK_SALTS.domain);
       if (isMeant) return MEANT;
-      const walked = findWalked(client, facts);
-      if (walked !== undefined) return { kind: 'expansion', asked: walked.asked, isSeen: true };
+      const walked = findWalked(client, facts) ?? findInVain(client, name);
+      if (walked !== undefined && !isMadeOnPurpose(walked)) {
+        // Of other names it may still turn out that there is no wildcard.
+        return { kind: 'expansion', asked: walked.asked, isSeen: walked.isUnmistakable };
+      }
       const known = findKnown(client, facts);
       if (known !== undefined) return { kind: 'expansion', asked: known.asked, isSeen: false };
       const mayBe = facts.expansions.some((one) => one.isUnmistakable);
@@ -151,6 +201,7 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
     clear() {
       walks.clear();
       clientsOf.clear();
+      withoutWildcard.clear();
       clearedAtMs = clock[0] as number;
     },
   };
