@@ -1,6 +1,9 @@
 import { runCommand } from './command.js';
+import { freePort } from './free-port.js';
 import { startRedis, type Redis } from './redis.js';
 import { waitUntil } from './wait-until.js';
+
+const MASTERS = 3;
 
 /** A cluster of three masters. */
 export interface RedisCluster {
@@ -16,10 +19,18 @@ export async function startRedisCluster({
   args = [],
 }: { readonly args?: readonly string[] } = {}): Promise<RedisCluster> {
   const options = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', ...args];
-  const nodes = [await startRedis({ args: options }), await startRedis({ args: options }), await startRedis({ args: options })]; // prettier-ignore
+  const nodes: Redis[] = [];
+  const members: string[] = [];
+  for (let node = 0; node < MASTERS; node += 1) {
+    // By itself it would take the port 10,000 above its own, which the system may have given to a connection.
+    const busPort = await freePort();
+    const redis = await startRedis({ args: [...options, '--cluster-port', String(busPort)] });
+    nodes.push(redis);
+    members.push(`127.0.0.1:${redis.port}@${busPort}`);
+  }
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`);
   const [first = ''] = addresses;
-  await runCommand('redis-cli', ['--cluster', 'create', ...addresses, '--cluster-yes']);
+  await runCommand('redis-cli', ['--cluster', 'create', ...members, '--cluster-yes']);
   for (const node of nodes) {
     await waitUntil(async () => (await ask(node, 'cluster', 'info')).includes('cluster_state:ok'), {
       what: 'the cluster',
