@@ -30,6 +30,15 @@ export class DnsProbe {
     return { asked: this.#asked, failures: this.#failures };
   }
 
+  /** Whether it answers at all from where this program runs. */
+  async answers(): Promise<boolean> {
+    for (let tries = 0; tries < FAILURES_IN_A_ROW; tries += 1) {
+      if (await this.ask()) return true;
+      await delay(INTERVAL_MS); // it may be reading its Corefile anew just now
+    }
+    return false;
+  }
+
   /** Asks once; whether an answer came. */
   async ask(): Promise<boolean> {
     this.#asked += 1;

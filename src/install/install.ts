@@ -62,7 +62,7 @@ export async function install(options: InstallOptions): Promise<void> {
   if (workload.isBypassed)
     log.warn({}, 'a cache on the nodes answers for external names; few hosts will be learnt here');
   const probe = new DnsProbe({ address: workload.serviceAddress, clusterDomain });
-  if ((await probe.ask()) || (await probe.ask())) probe.start();
+  if (await probe.answers()) probe.start();
   else log.warn({ address: workload.serviceAddress }, 'the cluster DNS does not answer here; look-ups are not watched');
   try {
     await new Installation(options, workload, probe).run();
