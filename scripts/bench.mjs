@@ -1,4 +1,5 @@
-// npm run bench: our figures beside those of others, measured in the same run, as ratios (above 1: we are better).
+// npm run bench [-- PART...]: our figures beside those of others, measured in the same run, as ratios (above 1: we are
+// better). PART is in the name of a file below, such as stores; without one all are run.
 import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -18,9 +19,16 @@ const BENCHES = [
 const log = (text) => process.stderr.write(`bench: ${text}\n`);
 const partPath = (name) => execFileSync(join(ROOT, 'scripts', 'parts'), [name], { encoding: 'utf8' }).trim();
 
-process.stdout.write(`Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}; npm run bench\n\n`);
+process.stdout.write(
+  `Node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}; npm run bench${process.argv
+    .slice(2)
+    .map((part) => ` ${part}`)
+    .join('')}\n\n`,
+);
 const rows = [];
-for (const bench of BENCHES) rows.push(...(await (await import(bench)).run({ partPath, log })));
+const parts = process.argv.slice(2);
+const chosen = BENCHES.filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
+for (const bench of chosen) rows.push(...(await (await import(bench)).run({ partPath, log })));
 const cells = [
   ['WHAT', 'UNIT', 'OURS', 'PEER', 'RATIO', 'PEER IS'],
   ...rows.map(({ name, unit, ours, peer, ratio, peerName }) => [

@@ -16,6 +16,7 @@ import type { BeliefSettings } from './host/believe.js';
 import { parseRule, type HostRule } from './host/host-rule.js';
 import type { HostStore } from './host/host-store.js';
 import type { RedisConnectionOptions } from './host/redis-connection.js';
+import type { RedisStoreOptions } from './host/redis-store.js';
 import { Collector } from './intake/dnstap/collector.js';
 import { decidePorts, parsePort } from './istio/decide-ports.js';
 import type { PortSpec } from './istio/service-entry.js';
@@ -228,7 +229,7 @@ export async function withStore<T>(
 /** As {@link openStore}, for a command: an embedded one also while another process has it open. */
 async function openSharedStore(configuration: Configuration, log?: Logger): Promise<HostStore> {
   const url = storeUrl(configuration);
-  if (!url.startsWith(EMBEDDED)) return openStore(configuration, log);
+  if (!url.startsWith(EMBEDDED)) return openRedis(configuration, { log, mayTakeOver: false });
   const { useEmbeddedStore } = await import('./host/embedded-store.js');
   return useEmbeddedStore(url.slice(EMBEDDED.length), configuration.store);
 }
@@ -241,10 +242,19 @@ async function openStore(configuration: Configuration, log?: Logger): Promise<Ho
     const { openEmbeddedStore } = await import('./host/embedded-store.js');
     return openEmbeddedStore(url.slice(EMBEDDED.length), configuration.store);
   }
+  return openRedis(configuration, { log, mayTakeOver: true });
+}
+
+/** What lasts brings an older store up to date; a command must not do that to those that still run. */
+async function openRedis(
+  configuration: Configuration,
+  { log, mayTakeOver }: { readonly log: Logger | undefined; readonly mayTakeOver: boolean },
+): Promise<HostStore> {
   const { openRedisStore } = await import('./host/redis-store.js');
   let wasConnected: boolean | undefined;
-  const connection: RedisConnectionOptions = {
-    ...redisOptions(configuration, url),
+  const options: RedisStoreOptions = {
+    ...redisOptions(configuration, storeUrl(configuration)),
+    mayTakeOver,
     onConnection: ({ connected, err }) => {
       if (connected === wasConnected) return;
       wasConnected = connected;
@@ -252,7 +262,7 @@ async function openStore(configuration: Configuration, log?: Logger): Promise<Ho
       else log?.warn({ err }, 'Redis is away');
     },
   };
-  return openRedisStore(connection, configuration.store);
+  return openRedisStore(options, configuration.store);
 }
 
 function redisOptions(configuration: Configuration, url: string): RedisConnectionOptions {
@@ -352,7 +362,7 @@ async function examineStore(configuration: Configuration): Promise<StoreReport |
 }
 
 async function readCollectors(configuration: Configuration): Promise<NonNullable<StoreReport['collectors']>> {
-  const store = await openStore(configuration);
+  const store = await openSharedStore(configuration);
   try {
     const sources = (await store.sources()).filter(({ kind, untilMs }) => kind === 'dnstap' && untilMs > 0);
     return sources.map(({ name, connections, batches, untilMs }) => {

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { ClassicLevel } from 'classic-level';
 import { Redis } from 'ioredis';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -16,6 +17,7 @@ const LISTED_HOSTS = 100_000;
 const NOON_MS = Date.UTC(2026, 0, 1, 12);
 const DAY_MS = 86_400_000;
 const SLOT_MS = 10_000;
+const MEASURED_PAIRS = 5_000;
 
 /** @returns rows of { name, ours, peer, peerName, unit, ratio } */
 export async function run({ log }) {
@@ -32,8 +34,10 @@ export async function run({ log }) {
         log,
       }),
       await memory({ redis, workloads: 1, log }),
+      await memory({ redis, workloads: 2, log }),
       await memory({ redis, workloads: 5, log }),
-      await listing({ redis, log }),
+      ...(await redisListing({ redis, log })),
+      ...(await embeddedListing({ directory: join(directory, 'listed'), log })),
     ];
   } finally {
     await redis.stop();
@@ -83,11 +87,17 @@ async function merges({ name, urlOf, peerName, redis, log }) {
   return { name, unit: '1000/s', ours, peer, peerName, ratio: ours / peer };
 }
 
-/** Hosts that were looked up on a week's days and have an entry, each used by so many workloads. */
+/**
+ * All that Redis takes (`used_memory`, of a Redis with its own defaults) for hosts that were looked up on each of a month's
+ * days and have an entry, each used by so many workloads and in a registrable domain of its own: keys, index, counts,
+ * addresses, days, steps and evidence.
+ */
 async function memory({ redis, workloads, log }) {
-  const hosts = 10_000 / workloads;
+  const hosts = MEASURED_PAIRS / workloads;
   log(`memory, ${workloads} workloads a host`);
-  const ours = await grown(redis.client, () => fillHosts(redis.url, { hosts, workloads, days: 7 }));
+  const ours = await grown(redis.client, async () =>
+    fillHosts(await openRedis(redis.url), { hosts, workloads, days: 30 }),
+  );
   const peer = await grown(redis.client, () => fillPlain(redis.client, hosts, workloads));
   const pairs = hosts * workloads;
   const unit = 'octets/pair';
@@ -103,12 +113,18 @@ async function grown(client, fill) {
   return (await used()) - before;
 }
 
-const workloadOf = (host, index) => ({ namespace: `team-${index}`, kind: 'Deployment', name: `shop-${host % 1000}` });
+const workloadOf = (host, index) => ({
+  namespace: `team-${index}`,
+  kind: 'Deployment',
+  name: `checkout-service-${host % 10}`,
+});
 const hostnameOf = (host) => `api.service-${host}.example`; // a registrable domain of its own
 
-async function fillHosts(url, { hosts, workloads, days }) {
-  const { openRedisStore } = await import(pathToFileURL(join(DIST, 'host/redis-store.js')).href);
-  const store = openRedisStore({ url });
+const load = (file) => import(pathToFileURL(join(DIST, file)).href);
+const openRedis = async (url) => (await load('host/redis-store.js')).openRedisStore({ url });
+const openEmbedded = async (directory) => (await load('host/embedded-store.js')).openEmbeddedStore(directory);
+
+async function fillHosts(store, { hosts, workloads, days }) {
   const steps = [
     ['candidate', 'eligible', 'stable'],
     ['eligible', 'approved', 'policy-learn'],
@@ -141,7 +157,7 @@ function toObservation(host, client, atMs) {
   return {
     hostname: hostnameOf(host),
     client,
-    addresses: [`192.0.2.${host & 255}`, `198.51.100.${host & 255}`],
+    addresses: [0, 1, 2, 3].map((n) => `198.51.100.${(host + n) & 255}`).toSorted(),
     ttlSeconds: { min: 30, max: 60 },
     cnames: host % 3 === 0 ? [`edge-${host}.cdn.example.net`] : [],
     firstObservedAtMs: atMs,
@@ -166,32 +182,69 @@ async function fillPlain(client, hosts, workloads) {
   }
 }
 
-async function listing({ redis, log }) {
+async function redisListing({ redis, log }) {
   await redis.client.flushall();
-  log(`hosts, ${LISTED_HOSTS} of them`);
-  await fillHosts(redis.url, { hosts: LISTED_HOSTS, workloads: 1, days: 1 });
-  const hosts = async () => output(process.execPath, [join(DIST, 'main.js'), 'hosts', '--store', redis.url]);
-  const { hostKey } = await import(pathToFileURL(join(DIST, 'host/keys.js')).href);
-  const ours = await medianSeconds(hosts);
-  const peer = await medianSeconds(async () => {
-    for (const page of pages(LISTED_HOSTS, 500)) {
-      const pipeline = redis.client.pipeline();
-      for (const host of page) pipeline.hgetall(hostKey(hostnameOf(host)));
-      await pipeline.exec();
-    }
+  log(`hosts, ${LISTED_HOSTS} of them, Redis`);
+  await fillHosts(await openRedis(redis.url), { hosts: LISTED_HOSTS, workloads: 1, days: 1 });
+  const { hostKey } = await load('host/keys.js');
+  return listing(redis.url, 'Redis', {
+    peerName: 'plain HGETALL, ioredis',
+    peer: async () => {
+      for (const page of pages(LISTED_HOSTS, 500)) {
+        const pipeline = redis.client.pipeline();
+        for (const host of page) pipeline.hgetall(hostKey(hostnameOf(host)));
+        await pipeline.exec();
+      }
+    },
   });
-  const name = `hosts of ${LISTED_HOSTS}`;
-  return { name, unit: 's', ours, peer, peerName: 'plain HGETALL, ioredis', ratio: peer / ours };
 }
 
-async function medianSeconds(work) {
-  const seconds = [];
+async function embeddedListing({ directory, log }) {
+  log(`hosts, ${LISTED_HOSTS} of them, embedded store`);
+  await fillHosts(await openEmbedded(directory), { hosts: LISTED_HOSTS, workloads: 1, days: 1 });
+  return listing(`embedded://${directory}`, 'embedded', {
+    peerName: 'plain iterator, classic-level',
+    peer: async () => {
+      const level = new ClassicLevel(directory, { valueEncoding: 'json' });
+      for await (const _ of level.iterator());
+      await level.close();
+    },
+  });
+}
+
+/** `hosts` as a person calls it, from the start of the process to its end, and to the first octet of its table. */
+async function listing(url, kind, { peer, peerName }) {
+  const whole = [];
+  const first = [];
+  const plain = [];
   for (let i = 0; i < RUNS; i++) {
+    const { firstSeconds, seconds } = await printHosts(url);
+    first.push(firstSeconds);
+    whole.push(seconds);
     const start = performance.now();
-    await work();
-    seconds.push((performance.now() - start) / 1000);
+    await peer();
+    plain.push((performance.now() - start) / 1000);
   }
-  return median(seconds);
+  const row = (name, values) => ({ name, unit: 's', ours: median(values), peer: median(plain), peerName, ratio: median(plain) / median(values) }); // prettier-ignore
+  return [row(`hosts of ${LISTED_HOSTS}, ${kind}`, whole), row(`hosts of ${LISTED_HOSTS}, ${kind}, first line`, first)];
+}
+
+function printHosts(url) {
+  const start = performance.now();
+  const since = () => (performance.now() - start) / 1000;
+  const child = spawn(process.execPath, [join(DIST, 'main.js'), 'hosts', '--store', url], { stdio: ['ignore', 'pipe', 'inherit'] }); // prettier-ignore
+  return new Promise((resolve, reject) => {
+    let firstSeconds;
+    let lines = 0;
+    child.stdout.on('data', (data) => {
+      firstSeconds ??= since();
+      for (const octet of data) if (octet === 10) lines += 1;
+    });
+    child.on('close', (code) => {
+      if (code === 0 && lines > LISTED_HOSTS) resolve({ firstSeconds, seconds: since() });
+      else reject(new Error(`hosts: exit code ${code}, ${lines} lines`));
+    });
+  });
 }
 
 function* pages(count, size) {

@@ -4,7 +4,7 @@ import {
   HOST_FLAGS,
   HOST_STATES,
   type HostFlagName,
-  type HostRecord,
+  type HostSummary,
   type HostState,
   type WorkloadEvidence,
 } from '../host/host-record.js';
@@ -52,11 +52,11 @@ function parseStates(text: string): readonly HostState[] {
 }
 
 /** A filter that is asked for each of many hosts. */
-export function matchesFilter(filter: HostFilter, nowMs: number): (record: HostRecord) => boolean {
+export function matchesFilter(filter: HostFilter, nowMs: number): (record: HostSummary) => boolean {
   const { patterns = [], namespace, workload, state, flag, seenWithin, unseenFor, newerThan } = filter;
   const names = patterns.map(toExpression);
   const isWorkload = workload === undefined ? undefined : matchesWorkload(workload);
-  const checks: ((record: HostRecord) => boolean)[] = [
+  const checks: ((record: HostSummary) => boolean)[] = [
     ({ hostname }) => names.length === 0 || names.some((name) => name.test(hostname)),
     (record) => state === undefined || state.includes(record.state),
     (record) => flag === undefined || hasFlag(record, flag),

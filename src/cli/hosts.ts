@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { withStore } from '../app.js';
-import type { HostRecord } from '../host/host-record.js';
+import type { HostSummary } from '../host/host-record.js';
 import { addFilterOptions, matchesFilter, type HostFilter } from './host-filter.js';
 import { addSettings, readSettings } from './options.js';
 import { formatListing, outputOption, writePieces, type OutputFormat } from './output.js';
@@ -28,8 +28,9 @@ export function hostsCommand(terminal: Terminal): Command {
   return command.action(async (patterns: readonly string[], { format, ...options }: HostsOptions) => {
     const filter = { ...options, patterns };
     await withStore(readSettings(command), async (store) => {
-      const hosts = selectHosts(store.list(), matchesFilter(filter, Date.now()));
-      await writePieces(formatListing(hosts, format, HOST_LISTING), terminal.stdout);
+      const matches = matchesFilter(filter, Date.now());
+      const pieces = formatListing(selectHosts(store.summaries(), matches), format, HOST_LISTING);
+      await writePieces(pieces, terminal.stdout);
       if (format !== 'table' || patterns.length > 0) return;
       terminal.stdout.write(`\n${formatRejections(await store.rejections())}`);
     });
@@ -37,8 +38,8 @@ export function hostsCommand(terminal: Terminal): Command {
 }
 
 async function* selectHosts(
-  records: AsyncIterable<HostRecord>,
-  matches: (record: HostRecord) => boolean,
-): AsyncGenerator<HostRecord> {
-  for await (const record of records) if (matches(record)) yield record;
+  hosts: AsyncIterable<HostSummary>,
+  matches: (host: HostSummary) => boolean,
+): AsyncGenerator<HostSummary> {
+  for await (const host of hosts) if (matches(host)) yield host;
 }

@@ -1,4 +1,4 @@
-import { hasFlag, type HostRecord, type WorkloadEvidence } from '../host/host-record.js';
+import { hasFlag, type HostSummary, type WorkloadEvidence } from '../host/host-record.js';
 import { allEvidence, viewHost } from '../host/host-view.js';
 import { REJECTIONS, type RejectionCount } from '../observation/rejection.js';
 import type { Listing } from './output.js';
@@ -9,7 +9,7 @@ const SHOWN_WORKLOADS = 2;
 const MAX_EXAMPLE_CHARACTERS = 60;
 
 /** The learnt hosts, as a table for people. */
-export const HOST_LISTING: Listing<HostRecord> = {
+export const HOST_LISTING: Listing<HostSummary> = {
   header: ['HOST', 'USED BY', 'FIRST SEEN', 'LAST SEEN', 'LOOKUPS', 'STATE', 'WHY'],
   toRow: (host) => [
     host.hostname,
@@ -49,7 +49,7 @@ function fitExamples(examples: readonly string[]): string {
 }
 
 /** What the state does not say and somebody should know. */
-function flagsOf(host: HostRecord): readonly string[] {
+function flagsOf(host: HostSummary): readonly string[] {
   return hasFlag(host, 'would-break') ? ['would break'] : [];
 }
 

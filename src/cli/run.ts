@@ -32,7 +32,7 @@ export function runCommand(terminal: Terminal, signal: AbortSignal): Command {
       logStream: terminal.stderr,
       signal,
       onDone: async (store) => {
-        await writePieces(formatListing(store.list(), 'table', HOST_LISTING), report);
+        await writePieces(formatListing(store.summaries(), 'table', HOST_LISTING), report);
         report.write(`\n${formatRejections(await store.rejections())}`);
       },
     });

@@ -1,7 +1,16 @@
+/** The day of the time asked for last: those of a list are much alike, and a Date costs more than all else of its row. */
+let latest = { dayMs: NaN, text: '' };
+
 /** `2026-01-31 12:34:56`, in UTC. */
 export function timeText(atMs: number): string {
-  return new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
+  const dayMs = Math.floor(atMs / DAY_MS) * DAY_MS;
+  if (dayMs !== latest.dayMs) latest = { dayMs, text: dayText(dayMs) };
+  const seconds = Math.floor((atMs - dayMs) / 1000);
+  return `${latest.text} ${twoDigits(seconds / 3600)}:${twoDigits((seconds / 60) % 60)}:${twoDigits(seconds % 60)}`;
 }
+
+const DAY_MS = 86_400_000;
+const twoDigits = (value: number): string => (value < 10 ? '0' : '') + Math.trunc(value);
 
 /** `2026-01-31` */
 export function dayText(atMs: number): string {

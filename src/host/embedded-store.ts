@@ -1,33 +1,28 @@
 import { ClassicLevel } from 'classic-level';
 import { mkdir } from 'node:fs/promises';
 import type { Hostname } from '../dns/hostname.js';
-import type { Rejection, RejectionCount } from '../observation/rejection.js';
-import { admitBatch, EMPTY_WINDOW, type BatchWindow } from './batch-window.js';
+import type { RejectionCount } from '../observation/rejection.js';
+import type { BlindWindow } from './blind-window.js';
 import { Admission } from './embedded-admission.js';
 import { addUsage, EmbeddedEdit, toUsage, type Level, type StoredHost, type StoredUsage } from './embedded-edit.js';
-import { pendingField, readEvidence, workloadField, type EvidenceRow } from './evidence-fields.js';
-import {
-  addBoundedInterval,
-  BLIND_REASONS,
-  type BlindReason,
-  type BlindWindow,
-  type Interval,
-} from './blind-window.js';
+import { reading, toStoreError } from './embedded-error.js';
+import { EmbeddedLedger } from './embedded-ledger.js';
+import { listHosts, toRow } from './embedded-list.js';
+import { recordBatch } from './embedded-record.js';
+import { checkSchema, SCHEMA } from './embedded-schema.js';
+import { pendingField, readEvidence, workloadField } from './evidence-fields.js';
 import {
   applyDecision,
   applyFlag,
   applyPort,
   applyQuarantine,
   applyTransition,
-  MAX_PENDING,
-  mergeCore,
   proposedCore,
   toRecord,
   type HostCore,
 } from './host-core.js';
-import type { HostRecord } from './host-record.js';
+import type { HostRecord, HostSummary } from './host-record.js';
 import type { HostRule } from './host-rule.js';
-import { formatRule, readRules } from './host-rule.js';
 import {
   NO_OVERFLOW,
   STORE_LIMITS,
@@ -46,50 +41,27 @@ import {
   type WildcardProposal,
 } from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
-import { groupObservations, type ObservationGroup } from './observation-group.js';
 import { ObservationFeed, type TailBatch } from './observation-feed.js';
-import { mergeExamples } from './rejection-examples.js';
+import type { SourceReport, SourceStatus } from './source.js';
 import { connectStore, serveStore } from './store-socket.js';
-import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
-/**
- * Keys of the LevelDB database, in its byte order. `!` separates; it is in no name.
- *
- * ```
- *   batch!<source>               BatchWindow
- *   blind!<source>!<reason>      [[from, until], …]
- *   domain!<registrable domain>  number of its hosts
- *   evidence!<hostname>!<field>  [firstSeenMs, lastSeenMs, lookups]   (see evidence-fields.ts)
- *   host!<hostname>              StoredHost
- *   overflow                     StoreOverflow
- *   parent!<parent>              true: its children are not stored
- *   reject!<reason>              RejectionCount
- *   rules                        StoredRuleText
- *   schema                       SCHEMA
- *   source!<source>              StoredSource
- * ```
- */
-const SCHEMA = 2;
-
-interface StoredSource {
-  readonly report?: SourceReport;
-  readonly batches: number;
-  readonly highestSequence: number;
-}
-
-interface StoredRuleText {
-  readonly version: number;
-  readonly rules: readonly string[];
+interface EmbeddedStoreOptions {
+  /** Whether a store of an older layout is brought up to date (the default), or refused with HOST_STORE_SCHEMA. */
+  readonly mayTakeOver?: boolean;
 }
 
 /**
  * Opens the embedded store: a LevelDB database in one directory, for one process. An acknowledged batch is on disk and
  * survives `kill -9`. Other processes of the same user get at it through this one; see `store-socket.ts`.
  *
- * @throws HostStoreError HOST_STORE_LOCKED when another process has it open, HOST_STORE_SCHEMA when it is of another
+ * @throws HostStoreError HOST_STORE_LOCKED when another process has it open, HOST_STORE_SCHEMA when it is of a newer
  * version, HOST_STORE_UNAVAILABLE otherwise.
  */
-export async function openEmbeddedStore(directory: string, limits: StoreLimits = STORE_LIMITS): Promise<HostStore> {
+export async function openEmbeddedStore(
+  directory: string,
+  limits: StoreLimits = STORE_LIMITS,
+  { mayTakeOver = true }: EmbeddedStoreOptions = {},
+): Promise<HostStore> {
   await mkdir(directory, { recursive: true });
   const level: Level = new ClassicLevel(directory, { valueEncoding: 'json' });
   try {
@@ -98,12 +70,7 @@ export async function openEmbeddedStore(directory: string, limits: StoreLimits =
     throw openError(directory, err);
   }
   try {
-    const schema = (await level.get('schema')) ?? SCHEMA;
-    if (schema !== SCHEMA) {
-      const found = JSON.stringify(schema);
-      throw new HostStoreError('HOST_STORE_SCHEMA', `schema of ${directory} is ${found}, expected ${SCHEMA}`);
-    }
-    await level.put('schema', SCHEMA);
+    await checkSchema(level, { mayTakeOver });
     const store = new EmbeddedStore(level, await Admission.open(level, limits));
     await store.serve(directory);
     return store;
@@ -120,7 +87,7 @@ export async function openEmbeddedStore(directory: string, limits: StoreLimits =
  */
 export async function useEmbeddedStore(directory: string, limits: StoreLimits = STORE_LIMITS): Promise<HostStore> {
   try {
-    return await openEmbeddedStore(directory, limits);
+    return await openEmbeddedStore(directory, limits, { mayTakeOver: false });
   } catch (err) {
     if (!(err instanceof HostStoreError) || err.code !== 'HOST_STORE_LOCKED') throw err;
     const store = connectStore(directory);
@@ -146,6 +113,7 @@ function openError(directory: string, err: unknown): HostStoreError {
 class EmbeddedStore implements HostStore {
   readonly #level: Level;
   readonly #admission: Admission;
+  readonly #ledger: EmbeddedLedger;
   /** One change at a time: each reads what it changes. */
   #last: Promise<void> = Promise.resolve();
   /** Batches that wait for the write that comes next, and that write. */
@@ -157,6 +125,7 @@ class EmbeddedStore implements HostStore {
   constructor(level: Level, admission: Admission) {
     this.#level = level;
     this.#admission = admission;
+    this.#ledger = new EmbeddedLedger(level, (change) => this.#exclusive(change));
   }
 
   /** What is handed over while another write is under way goes to the disk together. */
@@ -175,35 +144,20 @@ class EmbeddedStore implements HostStore {
     return this.#feed.subscribe(signal);
   }
 
-  async *list(): AsyncGenerator<HostRecord> {
-    // Both ranges are in order of the hostname, so one pass over each is enough. The snapshot keeps them consistent.
-    const snapshot = this.#level.snapshot();
-    try {
-      const evidence = this.#level.iterator({ gte: 'evidence!', lt: 'evidence"', snapshot });
-      let next = await evidence.next();
-      for await (const [key, stored] of this.#level.iterator({ gte: 'host!', lt: 'host"', snapshot })) {
-        const name = key.slice('host!'.length);
-        const rows: EvidenceRow[] = [];
-        const prefix = `evidence!${name}!`;
-        while (next !== undefined && next[0].startsWith(prefix)) {
-          rows.push(toRow(prefix, next));
-          next = await evidence.next();
-        }
-        yield toRecord(name as Hostname, (stored as StoredHost).core, readEvidence(rows)); // written by record() only
-      }
-      await evidence.close();
-    } catch (err) {
-      throw toStoreError(err);
-    } finally {
-      await snapshot.close();
-    }
+  list(): AsyncGenerator<HostRecord> {
+    return listHosts(this.#level);
+  }
+
+  summaries(): AsyncGenerator<HostSummary> {
+    return listHosts(this.#level);
   }
 
   async get(hostname: Hostname): Promise<HostRecord | undefined> {
-    const stored = (await this.#level.get(`host!${hostname}`)) as StoredHost | undefined; // written by record() only
-    if (stored === undefined) return undefined;
+    const read = await reading(() => this.#level.get(`host!${hostname}`));
+    if (read === undefined) return undefined;
+    const stored = read as StoredHost; // written by record() only
     const prefix = `evidence!${hostname}!`;
-    const entries = await this.#level.iterator({ gte: prefix, lt: `evidence!${hostname}"` }).all();
+    const entries = await reading(() => this.#level.iterator({ gte: prefix, lt: `evidence!${hostname}"` }).all());
     const rows = entries.map((entry) => toRow(prefix, entry));
     return toRecord(hostname, stored.core, readEvidence(rows));
   }
@@ -288,74 +242,40 @@ class EmbeddedStore implements HostStore {
     });
   }
 
-  async reportSource(report: SourceReport): Promise<SourceStatus> {
-    const key = `source!${report.source}`;
-    let stored: StoredSource = { batches: 0, highestSequence: 0 };
-    await this.#exclusive(async (edit) => {
-      const known = await edit.get<StoredSource>(key);
-      if (known?.report === undefined) {
-        for (const source of expiredSources(await this.sources(), report.untilMs)) {
-          edit.delete(`source!${source}`);
-          for (const reason of Object.keys(BLIND_REASONS)) edit.delete(`blind!${source}!${reason}`);
-        }
-      }
-      stored = { ...(known ?? stored), report: mergeReports(known?.report, report) };
-      edit.put(key, stored);
-    });
-    return toSourceStatus(report.source, stored);
+  reportSource(report: SourceReport): Promise<SourceStatus> {
+    return this.#ledger.reportSource(report);
   }
 
-  async sources(): Promise<readonly SourceStatus[]> {
-    const entries = await this.#level.iterator({ gte: 'source!', lt: 'source"' }).all();
-    return entries.map(([key, value]) => toSourceStatus(key.slice('source!'.length), value as StoredSource)); // see the table
+  sources(): Promise<readonly SourceStatus[]> {
+    return this.#ledger.sources();
   }
 
-  recordBlindWindow({ source, reason, fromMs, untilMs }: BlindWindow): Promise<void> {
-    return this.#exclusive(async (edit) => {
-      const key = `blind!${source}!${reason}`;
-      const known = (await edit.get<readonly Interval[]>(key)) ?? [];
-      edit.put(key, addBoundedInterval(known, [fromMs, untilMs]));
-    });
+  recordBlindWindow(window: BlindWindow): Promise<void> {
+    return this.#ledger.recordBlindWindow(window);
   }
 
-  async blindWindows(): Promise<readonly BlindWindow[]> {
-    const entries = await this.#level.iterator({ gte: 'blind!', lt: 'blind"' }).all();
-    return entries.flatMap(([key, value]) => {
-      const split = key.lastIndexOf('!');
-      const source = key.slice('blind!'.length, split);
-      const reason = key.slice(split + 1) as BlindReason; // written by recordBlindWindow() only
-      return (value as readonly Interval[]).map(([fromMs, untilMs]) => ({ source, reason, fromMs, untilMs }));
-    });
+  blindWindows(): Promise<readonly BlindWindow[]> {
+    return this.#ledger.blindWindows();
   }
 
-  async rules(): Promise<StoredRules> {
-    return readRules((await this.#level.get('rules')) as StoredRuleText | undefined); // written by setRules() only
+  rules(): Promise<StoredRules> {
+    return this.#ledger.rules();
   }
 
-  async setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
-    let isSet = false;
-    await this.#exclusive(async (edit) => {
-      const known = await edit.get<StoredRuleText>('rules');
-      isSet = (known?.version ?? 0) === version;
-      if (isSet) edit.put('rules', { version: version + 1, rules: rules.map(formatRule) } satisfies StoredRuleText);
-    });
-    return isSet;
+  setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
+    return this.#ledger.setRules(rules, version);
+  }
+
+  rejections(): Promise<readonly RejectionCount[]> {
+    return this.#ledger.rejections();
   }
 
   async statistics(): Promise<StoreStatistics> {
     const startMs = performance.now();
-    try {
-      const overflow = ((await this.#level.get('overflow')) ?? NO_OVERFLOW) as StoreOverflow; // written by Admission only
-      const { hosts } = this.#admission;
-      return { kind: 'embedded', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
-    } catch (err) {
-      throw toStoreError(err);
-    }
-  }
-
-  async rejections(): Promise<readonly RejectionCount[]> {
-    // In order of the key, which is the order of the reason; written by record() only.
-    return (await this.#level.values({ gte: 'reject!', lt: 'reject"' }).all()) as RejectionCount[];
+    const stored = await reading(() => this.#level.get('overflow'));
+    const overflow = (stored ?? NO_OVERFLOW) as StoreOverflow; // written by Admission only
+    const { hosts } = this.#admission;
+    return { kind: 'embedded', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
   }
 
   /** Lets other processes of the user use the store through this one. */
@@ -399,73 +319,4 @@ class EmbeddedStore implements HostStore {
       throw toStoreError(err);
     });
   }
-}
-
-function toStoreError(err: unknown): HostStoreError {
-  if (err instanceof HostStoreError) return err;
-  const isCorrupt = typeof err === 'object' && err !== null && 'code' in err && err.code === 'LEVEL_CORRUPTION';
-  const code = isCorrupt ? 'HOST_STORE_CORRUPT' : 'HOST_STORE_UNAVAILABLE';
-  return new HostStoreError(code, 'embedded store failed', { cause: err });
-}
-
-function toRow(prefix: string, [key, value]: [string, unknown]): EvidenceRow {
-  return { field: key.slice(prefix.length), usage: toUsage(value as StoredUsage) }; // written by addUsage() only
-}
-
-async function recordBatch(edit: EmbeddedEdit, admission: Admission, batch: RecordBatch): Promise<void> {
-  const key = `batch!${batch.source}`;
-  const window = admitBatch((await edit.get<BatchWindow>(key)) ?? EMPTY_WINDOW, batch.sequence);
-  if (window === undefined) return;
-  edit.put(key, window);
-  await recordSource(edit, batch);
-  await edit.load(batch.observations.map(({ hostname }) => `host!${hostname}`));
-  const groups = groupObservations(await admission.admit(edit, batch.observations));
-  await edit.load(groups.flatMap((group) => rowKeys(edit, group)));
-  for (const group of groups) recordGroup(edit, group);
-  for (const count of batch.rejections) await recordRejection(edit, count);
-}
-
-/** The rows that a group may change. */
-function rowKeys(edit: EmbeddedEdit, { hostname, rows }: ObservationGroup): readonly string[] {
-  const { pending = 0 } = edit.peekHost(hostname) ?? {};
-  const prefix = `evidence!${hostname}!`;
-  const keys: string[] = [];
-  for (const [field, { dayField }] of rows) {
-    if (pending < MAX_PENDING) keys.push(prefix + field);
-    if (pending + rows.size > MAX_PENDING) keys.push(prefix + dayField);
-  }
-  return keys;
-}
-
-/** Of a host whose keys were loaded. */
-function recordGroup(edit: EmbeddedEdit, group: ObservationGroup): void {
-  const key = `host!${group.hostname}`;
-  const stored = edit.peekHost(group.hostname);
-  let pending = stored?.pending ?? 0;
-  for (const [field, { dayField, firstMs, lastMs, lookups }] of group.rows) {
-    const row = `evidence!${group.hostname}!${pending < MAX_PENDING ? field : dayField}`;
-    if (edit.peekRow(row) === undefined) pending += 1;
-    addUsage(edit, row, { firstSeenMs: firstMs, lastSeenMs: lastMs, lookups });
-  }
-  edit.put(key, { core: mergeCore(stored?.core, group), pending } satisfies StoredHost);
-}
-
-async function recordSource(edit: EmbeddedEdit, { source, sequence }: RecordBatch): Promise<void> {
-  const key = `source!${source}`;
-  const known = await edit.get<StoredSource>(key);
-  edit.put(key, {
-    ...known,
-    batches: (known?.batches ?? 0) + 1,
-    highestSequence: Math.max(known?.highestSequence ?? 0, sequence),
-  } satisfies StoredSource);
-}
-
-async function recordRejection(edit: EmbeddedEdit, { reason, responses, examples }: RejectionCount): Promise<void> {
-  const key = `reject!${reason}`;
-  const known = await edit.get<RejectionCount>(key);
-  edit.put(key, {
-    reason: reason satisfies Rejection,
-    responses: (known?.responses ?? 0) + responses,
-    examples: mergeExamples(known?.examples ?? [], examples),
-  } satisfies RejectionCount);
 }

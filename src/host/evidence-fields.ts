@@ -1,4 +1,4 @@
-import type { Attribution, PendingEvidence, WorkloadEvidence, WorkloadReference } from './host-record.js';
+import type { Attribution, PendingEvidence, Usage, WorkloadEvidence, WorkloadReference } from './host-record.js';
 
 /**
  * How both stores name a row of evidence. No part can contain `|`: addresses, RFC 1123 names and kinds have none.
@@ -18,7 +18,7 @@ export function workloadField({ namespace, kind, name }: WorkloadReference, attr
 
 export interface EvidenceRow {
   readonly field: string;
-  readonly usage: { readonly firstSeenMs: number; readonly lastSeenMs: number; readonly lookups: number };
+  readonly usage: Usage;
 }
 
 /** Sorts rows into what waits and what is attributed. Fields of other kinds are passed over. */
@@ -29,29 +29,22 @@ export function readEvidence(rows: readonly EvidenceRow[]): {
   const pending: PendingEvidence[] = [];
   const workloads: WorkloadEvidence[] = [];
   for (const { field, usage } of rows) {
-    const [kind, ...parts] = field.split('|');
-    if (kind === 'p') pending.push({ ...readPending(parts), ...usage });
-    if (kind === 'w') workloads.push({ ...readWorkload(parts), ...usage });
+    if (field.startsWith('p|')) pending.push(readPending(field, usage));
+    if (field.startsWith('w|')) workloads.push(readWorkload(field, usage));
   }
   return { pending, workloads };
 }
 
-function readPending([client = '', slotMs = '', pod = '']: readonly string[]): Omit<
-  PendingEvidence,
-  keyof EvidenceRow['usage']
-> {
+/** What waits to be attributed, by its {@link pendingField}. */
+export function readPending(field: string, { firstSeenMs, lastSeenMs, lookups }: Usage): PendingEvidence {
+  const [, client = '', slotMs = '', pod = ''] = field.split('|');
   const slash = pod.indexOf('/');
-  return {
-    client,
-    slotMs: Number(slotMs),
-    ...(slash < 0 ? {} : { pod: { namespace: pod.slice(0, slash), name: pod.slice(slash + 1) } }),
-  };
+  const evidence = { client, slotMs: Number(slotMs), firstSeenMs, lastSeenMs, lookups };
+  return slash < 0 ? evidence : { ...evidence, pod: { namespace: pod.slice(0, slash), name: pod.slice(slash + 1) } };
 }
 
-function readWorkload([attribution, namespace = '', kind = '', name = '']: readonly string[]): Omit<
-  WorkloadEvidence,
-  keyof EvidenceRow['usage']
-> {
+function readWorkload(field: string, { firstSeenMs, lastSeenMs, lookups }: Usage): WorkloadEvidence {
+  const [, attribution, namespace = '', kind = '', name = ''] = field.split('|');
   // Written by workloadField only.
-  return { attribution: attribution as Attribution, workload: { namespace, kind, name } };
+  return { workload: { namespace, kind, name }, attribution: attribution as Attribution, firstSeenMs, lastSeenMs, lookups }; // prettier-ignore
 }

@@ -83,6 +83,32 @@ export function mergeCore(core: HostCore | undefined, group: ObservationGroup): 
   };
 }
 
+/** One core of two that come from different places; of what only one can have, the first counts. */
+export function joinCores(core: HostCore, more: HostCore): HostCore {
+  const { firstSeenMs, lastSeenMs, lookups } = mergeUsage(core, more);
+  const addresses = new Map(Object.entries(more.addresses).map(([address, atMs]) => [address, atMs / MINUTE_MS]));
+  const days = new Map(more.days.map(({ dayMs, lookups: count }) => [dayMs / DAY_MS, count]));
+  const decisions = new Map([...more.decisions, ...core.decisions].map((one) => [JSON.stringify(one), one]));
+  return {
+    firstSeenMs,
+    lastSeenMs,
+    lookups,
+    addresses: mergeAddresses(core.addresses, addresses),
+    ttlSeconds: {
+      min: Math.min(core.ttlSeconds.min, more.ttlSeconds.min),
+      max: Math.max(core.ttlSeconds.max, more.ttlSeconds.max),
+    },
+    cnames: latestChain(core.cnames, more.cnames),
+    days: mergeDays(core.days, days),
+    ...((core.first ?? more.first) ? { first: core.first ?? more.first } : {}),
+    transitions: core.transitions.length > 0 ? core.transitions : more.transitions,
+    flags: core.flags.length > 0 ? core.flags : more.flags,
+    ports: more.ports.reduce((joined, port) => applyPort(joined, port) ?? joined, core).ports,
+    decisions: [...decisions.values()].sort((a, b) => a.atMs - b.atMs).slice(-MAX_DECISIONS),
+    children: more.children.reduce(addChild, core.children),
+  };
+}
+
 export function mergeUsage(known: Usage | undefined, more: Usage): Usage {
   if (known === undefined) return { firstSeenMs: more.firstSeenMs, lastSeenMs: more.lastSeenMs, lookups: more.lookups };
   return {
@@ -229,8 +255,19 @@ export function toRecord(
     ports: core.ports,
     decisions: core.decisions,
     children: core.children,
-    workloads: [...evidence.workloads].sort((a, b) => compare(workloadKey(a), workloadKey(b))),
-    pending: [...evidence.pending].sort((a, b) => compare(a.client, b.client) || a.slotMs - b.slotMs),
+    ...sortEvidence(evidence),
+  };
+}
+
+/** As a record has it. */
+export function sortEvidence({
+  workloads,
+  pending,
+}: Pick<HostRecord, 'workloads' | 'pending'>): Pick<HostRecord, 'workloads' | 'pending'> {
+  if (workloads.length < 2 && pending.length < 2) return { workloads, pending };
+  return {
+    workloads: [...workloads].sort((a, b) => compare(workloadKey(a), workloadKey(b))),
+    pending: [...pending].sort((a, b) => compare(a.client, b.client) || a.slotMs - b.slotMs),
   };
 }
 

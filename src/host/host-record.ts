@@ -146,6 +146,21 @@ export interface HostRecord extends Usage {
   readonly pending: readonly PendingEvidence[];
 }
 
+/** What a list of hosts shows of one. */
+export type HostSummary = Pick<
+  HostRecord,
+  | 'hostname'
+  | 'state'
+  | 'reason'
+  | 'firstSeenMs'
+  | 'lastSeenMs'
+  | 'lookups'
+  | 'addresses'
+  | 'flags'
+  | 'workloads'
+  | 'pending'
+>;
+
 export const MAX_TRANSITIONS = 32;
 export const MAX_DAYS = 32;
 export const MAX_DECISIONS = 32;

@@ -9,7 +9,7 @@ export const HOST_STORE_ERROR_CODES = [
   'HOST_STORE_CREDENTIALS',
   /** Another process has the embedded store's directory open. */
   'HOST_STORE_LOCKED',
-  /** The store was written by another version of the schema. */
+  /** The store was written by a newer version of the program, or by an older one and may not be changed. */
   'HOST_STORE_SCHEMA',
   /** What is stored cannot be read. */
   'HOST_STORE_CORRUPT',

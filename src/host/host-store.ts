@@ -9,6 +9,7 @@ import type {
   HostPort,
   HostRecord,
   HostState,
+  HostSummary,
   PendingEvidence,
   WorkloadReference,
 } from './host-record.js';
@@ -126,6 +127,8 @@ export interface HostStore {
   tail(signal: AbortSignal): AsyncIterable<TailBatch>;
   /** Every host, in order of its name. */
   list(): AsyncIterable<HostRecord>;
+  /** As list(), with no more of each than `hosts` shows, and faster. */
+  summaries(): AsyncIterable<HostSummary>;
   get(hostname: Hostname): Promise<HostRecord | undefined>;
   /** Moves pending evidence to its workload. What is no longer pending is passed over. */
   attribute(attributions: readonly EvidenceAttribution[]): Promise<void>;

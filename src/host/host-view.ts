@@ -1,5 +1,5 @@
 import { mergeUsage } from './host-core.js';
-import type { Attribution, HostFlagName, HostRecord, HostState, Usage, WorkloadEvidence } from './host-record.js';
+import type { Attribution, HostFlagName, HostSummary, HostState, Usage, WorkloadEvidence } from './host-record.js';
 
 /** A host as `hosts -o json` prints it: others script against these names. Times are ISO 8601 in UTC. */
 export interface HostView {
@@ -26,7 +26,7 @@ export interface WorkloadView {
 }
 
 /** Evidence that nobody has attributed yet shows as of an unknown workload, by its client address. */
-export function viewHost(record: HostRecord): HostView {
+export function viewHost(record: HostSummary): HostView {
   return {
     hostname: record.hostname,
     state: record.state,
@@ -45,7 +45,7 @@ export function viewHost(record: HostRecord): HostView {
 }
 
 /** The evidence of a host; what is not attributed yet as of its client's address. */
-export function allEvidence({ workloads, pending }: HostRecord): readonly WorkloadEvidence[] {
+export function allEvidence({ workloads, pending }: HostSummary): readonly WorkloadEvidence[] {
   const unknown = new Map<string, Usage>();
   const known: WorkloadEvidence[] = [];
   for (const evidence of workloads) {

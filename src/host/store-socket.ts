@@ -19,6 +19,7 @@ import { HOST_STORE_ERROR_CODES, HostStoreError } from './host-store-error.js';
 const METHODS = {
   record: 'value',
   list: 'items',
+  summaries: 'items',
   tail: 'items',
   get: 'value',
   attribute: 'value',

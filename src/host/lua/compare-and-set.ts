@@ -1,7 +1,7 @@
 /** Sets fields of one hash, if they still are what the caller read. */
 export const COMPARE_AND_SET = `
--- Input   KEYS[1] hash   KEYS[2] index of hosts
---         ARGV[1] member to add to the index, or empty   then 3 a field: name, value expected, value to set; empty is absent
+-- Input   KEYS[1] hash   and of a host that is new: KEYS[2] its shelf   KEYS[3] the shard
+--         ARGV[1] name of the new host   then 3 a field: name, value expected, value to set; empty is absent
 -- Output  1 set, 0 a field is not as expected
 -- Atomic  so that nobody's change between the caller's read and this write is lost.
 for i = 2, #ARGV, 3 do
@@ -11,6 +11,6 @@ for i = 2, #ARGV, 3 do
   if ARGV[i + 2] == '' then redis.call('HDEL', KEYS[1], ARGV[i])
   else redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 2]) end
 end
-if ARGV[1] ~= '' then redis.call('ZADD', KEYS[2], 0, ARGV[1]) end
+if KEYS[2] and redis.call('HSETNX', KEYS[2], ARGV[1], '') == 1 then redis.call('HINCRBY', KEYS[3], 'hosts', 1) end
 return 1
 `;

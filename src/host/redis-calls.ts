@@ -1,0 +1,102 @@
+import type { ChainableCommander } from 'ioredis';
+import { hostKeyPrefix, pendingKeyPrefix, shardOf } from './keys.js';
+import { ATTRIBUTE } from './lua/attribute.js';
+import { COMPARE_AND_SET } from './lua/compare-and-set.js';
+import { COUNT_BATCH } from './lua/count-batch.js';
+import { FOLD } from './lua/fold.js';
+import { FORGET } from './lua/forget.js';
+import { MOVE, MOVE_COUNTS } from './lua/move.js';
+import { READ } from './lua/read.js';
+import { RECORD } from './lua/record.js';
+import { TRANSITION } from './lua/transition.js';
+import type { RedisConnection } from './redis-connection.js';
+import { parseHash, type HostHash } from './redis-host.js';
+
+const SCRIPTS = {
+  recordObservations: RECORD,
+  countBatch: COUNT_BATCH,
+  attributeEvidence: ATTRIBUTE,
+  transitionHost: TRANSITION,
+  compareAndSet: COMPARE_AND_SET,
+  foldChild: FOLD,
+  forgetHost: FORGET,
+  readHosts: READ,
+  moveHost: MOVE,
+  moveCounts: MOVE_COUNTS,
+} as const;
+
+type Script = (keys: readonly string[], ...args: readonly (string | number)[]) => void;
+/** The scripts by name; a call puts one into the pipeline. */
+export type Scripts = Readonly<Record<keyof typeof SCRIPTS, Script>>;
+
+/** What the store asks of Redis: commands, and scripts, many in one round trip. */
+export class RedisCalls {
+  readonly #connection: RedisConnection;
+  readonly #ready: () => Promise<void>;
+
+  /** @param ready is awaited before each call. */
+  constructor(connection: RedisConnection, ready: () => Promise<void>) {
+    this.#connection = connection;
+    this.#ready = ready;
+    for (const [name, lua] of Object.entries(SCRIPTS)) connection.client.defineCommand(name, { lua });
+  }
+
+  async call<T>(command: (client: RedisConnection['client']) => Promise<T>): Promise<T> {
+    await this.#ready();
+    return this.#connection.call(() => command(this.#connection.client));
+  }
+
+  async pipeline(fill: (of: (shard: number) => ChainableCommander) => void): Promise<readonly unknown[]> {
+    await this.#ready();
+    return this.#connection.pipeline(fill);
+  }
+
+  /** Sends scripts in one round trip and gives their replies, those of one shard in their order. */
+  async run(fill: (of: (shard: number) => Scripts) => void): Promise<readonly unknown[]> {
+    const made = new Map<ChainableCommander, Scripts>();
+    return this.pipeline((of) =>
+      fill((shard) => {
+        const pipeline = of(shard);
+        const scripts = made.get(pipeline) ?? scriptsOf(pipeline);
+        made.set(pipeline, scripts);
+        return scripts;
+      }),
+    );
+  }
+
+  /** The hashes of hosts, in their order; empty where there is none. */
+  async hashes(names: readonly string[]): Promise<readonly HostHash[]> {
+    return (await this.texts(names)).map(parseHash);
+  }
+
+  /** As {@link hashes}, as `lua/read.ts` gives them. */
+  async texts(names: readonly string[]): Promise<readonly string[]> {
+    const shards = new Map<number, { readonly indexes: number[]; readonly keys: string[] }>();
+    for (const [index, name] of names.entries()) {
+      const shard = shardOf(name);
+      const { indexes, keys } = shards.get(shard) ?? { indexes: [], keys: [] };
+      if (indexes.push(index) === 1) shards.set(shard, { indexes, keys });
+      keys.push(hostKeyPrefix(shard) + name, pendingKeyPrefix(shard) + name);
+    }
+    const replies = await this.run((of) => {
+      for (const [shard, { keys }] of shards) of(shard).readHosts(keys);
+    });
+    const texts = names.map(() => '');
+    for (const [at, { indexes }] of [...shards.values()].entries()) {
+      const reply = replies[at] as readonly string[]; // by lua/read.ts
+      for (const [nth, index] of indexes.entries()) texts[index] = reply[nth] ?? '';
+    }
+    return texts;
+  }
+}
+
+type Defined = Readonly<Record<string, (...args: readonly (string | number)[]) => void>>;
+
+function scriptsOf(pipeline: ChainableCommander): Scripts {
+  const defined = pipeline as unknown as Defined; // by defineCommand, for each of SCRIPTS
+  const calls = Object.keys(SCRIPTS).map((name) => {
+    const call: Script = (keys, ...args) => defined[name]?.call(pipeline, keys.length, ...keys, ...args);
+    return [name, call];
+  });
+  return Object.fromEntries(calls) as Scripts; // its keys
+}

@@ -1,0 +1,108 @@
+import type { Rejection, RejectionCount } from '../observation/rejection.js';
+import {
+  addBoundedInterval,
+  BLIND_REASONS,
+  type BlindReason,
+  type BlindWindow,
+  type Interval,
+} from './blind-window.js';
+import { formatRule, readRules, type HostRule } from './host-rule.js';
+import type { StoredRules } from './host-store.js';
+import { blindKey, rejectionsKey, rulesKey, sourcesKey } from './keys.js';
+import type { RedisCalls } from './redis-calls.js';
+import { editField, setFields } from './redis-edit.js';
+import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
+
+/** What Redis keeps besides hosts: of sources, of what was not learnt, and of people's rules. */
+export class RedisLedger {
+  readonly #calls: RedisCalls;
+
+  constructor(calls: RedisCalls) {
+    this.#calls = calls;
+  }
+
+  async reportSource(report: SourceReport): Promise<SourceStatus> {
+    const { source } = report;
+    const field = `${source}|r`;
+    const isNew = await editField(this.#calls, { key: sourcesKey(), field }, (text) =>
+      JSON.stringify(mergeReports(text === '' ? undefined : (JSON.parse(text) as SourceReport), report)),
+    );
+    if (isNew) await this.#forgetSources(report.untilMs);
+    const [text, counts] = await this.#calls.call((client) => client.hmget(sourcesKey(), field, `${source}|n`));
+    return readSource(source, text, counts);
+  }
+
+  /** When a new one comes, those that are long gone go. */
+  async #forgetSources(nowMs: number): Promise<void> {
+    const expired = expiredSources(await this.sources(), nowMs);
+    if (expired.length === 0) return;
+    const reports = expired.flatMap((name) => [`${name}|r`, `${name}|n`]);
+    await this.#calls.call((client) => client.hdel(sourcesKey(), ...reports));
+    const reasons = Object.keys(BLIND_REASONS);
+    const windows = expired.flatMap((name) => reasons.map((reason) => `${name}|${reason}`));
+    await this.#calls.call((client) => client.hdel(blindKey(), ...windows));
+  }
+
+  async sources(): Promise<readonly SourceStatus[]> {
+    const hash = await this.#calls.call((client) => client.hgetall(sourcesKey()));
+    const names = new Set(Object.keys(hash).map((field) => field.slice(0, field.lastIndexOf('|'))));
+    return [...names].sort().map((name) => readSource(name, hash[`${name}|r`], hash[`${name}|n`]));
+  }
+
+  async recordBlindWindow({ source, reason, fromMs, untilMs }: BlindWindow): Promise<void> {
+    await editField(this.#calls, { key: blindKey(), field: `${source}|${reason}` }, (text) =>
+      JSON.stringify(addBoundedInterval(readIntervals(text), [fromMs, untilMs])),
+    );
+  }
+
+  async blindWindows(): Promise<readonly BlindWindow[]> {
+    const hash = await this.#calls.call((client) => client.hgetall(blindKey()));
+    return Object.keys(hash)
+      .sort()
+      .flatMap((field) => {
+        const split = field.lastIndexOf('|');
+        const source = field.slice(0, split);
+        const reason = field.slice(split + 1) as BlindReason; // by recordBlindWindow()
+        return readIntervals(hash[field] ?? '').map(([fromMs, untilMs]) => ({ source, reason, fromMs, untilMs }));
+      });
+  }
+
+  async rules(): Promise<StoredRules> {
+    const [version, text] = await this.#calls.call((client) => client.hmget(rulesKey(), 'v', 'r'));
+    return readRules({ version: Number(version ?? 0), rules: (text ?? '').split('\n').filter((line) => line !== '') });
+  }
+
+  async setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
+    const [storedVersion, text] = await this.#calls.call((client) => client.hmget(rulesKey(), 'v', 'r'));
+    if (Number(storedVersion ?? 0) !== version) return false;
+    const fields = ['v', storedVersion ?? '', String(version + 1), 'r', text ?? '', rules.map(formatRule).join('\n')];
+    return setFields(this.#calls, rulesKey(), fields);
+  }
+
+  async rejections(): Promise<readonly RejectionCount[]> {
+    return readRejections(await this.#calls.call((client) => client.hgetall(rejectionsKey())));
+  }
+}
+
+/** Counts as `lua/count-batch.ts` writes them. */
+export function readRejections(hash: Readonly<Record<string, string>>): readonly RejectionCount[] {
+  return Object.keys(hash)
+    .filter((field) => !field.includes('|'))
+    .sort()
+    .map((reason) => ({
+      reason: reason as Rejection, // written by record() only
+      responses: Number(hash[reason]),
+      examples: (hash[`${reason}|examples`] ?? '').split(' ').filter((name) => name !== ''),
+    }));
+}
+
+/** A report as reportSource() writes it, and counts as lua/count-batch.ts does. */
+function readSource(source: string, text: string | null | undefined, counts: string | null | undefined): SourceStatus {
+  const [batches = 0, highestSequence = 0] = (counts ?? '0 0').split(' ').map(Number);
+  const report = text === null || text === undefined ? {} : { report: JSON.parse(text) as SourceReport };
+  return toSourceStatus(source, { ...report, batches, highestSequence });
+}
+
+function readIntervals(text: string): readonly Interval[] {
+  return text === '' ? [] : (JSON.parse(text) as Interval[]); // by recordBlindWindow()
+}
