@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT, runCommand } from '../support/command.js';
+import { type CommandOptions, ROOT, runCommand } from '../support/command.js';
 import { startOneNodeCluster, type OneNodeCluster } from '../support/one-node-cluster.js';
 import { partPath } from '../support/parts.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
@@ -51,9 +51,23 @@ const IMAGE = [
 ];
 
 /** Runs deploy.sh as an operator would; `install` options are added unless it is to uninstall. */
-export async function createDeploy({
-  apiServer,
-}: OneNodeCluster): Promise<(...args: readonly string[]) => Promise<string>> {
+export async function createDeploy(cluster: OneNodeCluster): Promise<(...args: readonly string[]) => Promise<string>> {
+  const options = await operatorsShell(cluster);
+  return async (...args) => {
+    const image = args.includes('--uninstall') ? [] : IMAGE;
+    const command = [join(ROOT, 'deploy.sh'), '--yes', ...image, ...args];
+    const { stdout, stderr } = await runCommand('/bin/sh', command, options);
+    return `${stdout}${stderr}`;
+  };
+}
+
+/** Runs a command line as an operator would, in a directory of its own. */
+export async function createShell(cluster: OneNodeCluster): Promise<(command: string) => Promise<string>> {
+  const options = await operatorsShell(cluster);
+  return async (command) => (await runCommand('/bin/sh', ['-c', command], options)).stdout;
+}
+
+async function operatorsShell({ apiServer }: OneNodeCluster): Promise<CommandOptions> {
   const directory = createTemporaryDirectory();
   for (const part of ['kubectl', 'helm'] as const) symlinkSync(await partPath(part), directory.file(part));
   const environment = {
@@ -61,12 +75,7 @@ export async function createDeploy({
     HOME: directory.path,
     KUBECONFIG: apiServer.kubeconfigFile,
   };
-  return async (...args) => {
-    const image = args.includes('--uninstall') ? [] : IMAGE;
-    const command = [join(ROOT, 'deploy.sh'), '--yes', ...image, ...args];
-    const { stdout, stderr } = await runCommand('/bin/sh', command, { environment, timeoutMs: 600_000 });
-    return `${stdout}${stderr}`;
-  };
+  return { environment, workingDirectory: directory.path, timeoutMs: 600_000 };
 }
 
 const OBJECT_KINDS = 'all,configmaps,secrets,serviceaccounts,roles,rolebindings,networkpolicies,poddisruptionbudgets';
@@ -100,11 +109,15 @@ export async function kubeSystemObjects({ kubectl }: OneNodeCluster): Promise<re
     });
 }
 
-/** The hosts that workloads are known to use, by the installed program itself: `namespace/kind/name host`. */
-export async function knownUses({ kubectl }: OneNodeCluster): Promise<readonly string[]> {
-  const program = ['node', '/app/dist/bundle/main.js', 'hosts', '-o', 'json'];
+/** Runs a command of the installed program in a pod of its own; returns what it printed. */
+export async function runInstalled({ kubectl }: OneNodeCluster, command: readonly string[]): Promise<string> {
   const at = ['-n', 'istio-discovery', 'exec', 'deployment/istio-discovery-reconciler', '--'];
-  const hosts = JSON.parse(await kubectl([...at, ...program])) as readonly {
+  return kubectl([...at, 'node', '/app/dist/bundle/main.js', ...command]);
+}
+
+/** The hosts that workloads are known to use, by the installed program itself: `namespace/kind/name host`. */
+export async function knownUses(cluster: OneNodeCluster): Promise<readonly string[]> {
+  const hosts = JSON.parse(await runInstalled(cluster, ['hosts', '-o', 'json'])) as readonly {
     readonly hostname: string;
     readonly workloads: readonly { readonly namespace: string; readonly kind: string; readonly name: string }[];
   }[];

@@ -4,11 +4,10 @@ import { ROOT, runCommand } from '../support/command.js';
 import { startPart } from '../support/process.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
+import { blocksOf, commandsOf, needsCluster, readPage } from './documented-commands.js';
 
-const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
-
-const blocks = (language: string): string[] =>
-  Array.from(README.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm')), ([, text = '']) => text);
+const PAGE = 'README.md';
+const README = readPage(PAGE);
 
 /** Commands that do not end, or that run this test. Each is shown to work elsewhere, as said here. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
@@ -16,10 +15,7 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ['make test', 'it is what runs this test'],
 ]);
 
-const commands = blocks('sh')
-  .flatMap((block) => block.split('\n'))
-  .map((line) => line.replace(/\s+#.*$/, '').trim())
-  .filter((line) => line !== '');
+const commands = commandsOf(PAGE).filter((command) => !needsCluster(command)); // see deploy-commands.test.ts
 
 describe('the README', () => {
   const directory = createTemporaryDirectory();
@@ -42,10 +38,10 @@ describe('the README', () => {
 
   it('shows what make demo prints, and a file that it writes', async () => {
     const { stdout } = await runCommand('make', ['--silent', 'demo']);
-    expect(blocks('text')).toEqual([stdout]);
+    expect(blocksOf(PAGE, 'text')).toEqual([stdout]);
     const output = join(ROOT, 'out', 'demo', 'service-entries');
     const files = readdirSync(output).map((file) => readFileSync(join(output, file), 'utf8'));
-    expect(blocks('yaml').filter((entry) => !files.includes(entry))).toEqual([]);
+    expect(blocksOf(PAGE, 'yaml').filter((entry) => !files.includes(entry))).toEqual([]);
   });
 
   it('make run listens, says what CoreDNS needs, and ends on SIGTERM', async () => {
