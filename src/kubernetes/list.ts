@@ -15,7 +15,7 @@ export interface ListOptions {
   readonly labelSelector?: string;
   /** Only apiVersion, kind and metadata of each object: a tenth of the bytes. */
   readonly metadataOnly?: boolean;
-  /** Objects a page. @defaultValue 500 */
+  /** Objects a page. @defaultValue 100: more of them live long enough to become garbage that stays */
   readonly pageSize?: number;
   readonly signal?: AbortSignal;
 }
@@ -26,7 +26,7 @@ export interface ObjectList<T = KubernetesObject> {
   readonly resourceVersion: string;
 }
 
-const DEFAULT_PAGE_SIZE = 500;
+const DEFAULT_PAGE_SIZE = 100;
 const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1';
 
 /**

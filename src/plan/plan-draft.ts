@@ -17,9 +17,17 @@ import type {
   PlannedSkip,
   PlannedUpdate,
   SkipReason,
+  UpdateReason,
 } from './service-entry-plan.js';
 import { Situation, type Coverage } from './situation.js';
 import { normalizeHost } from './visibility.js';
+
+/** An entry that is wanted, ours that is there, and in what they differ. */
+interface Present {
+  readonly entry: ServiceEntry;
+  readonly current: ServiceEntry;
+  readonly difference: UpdateReason | undefined;
+}
 
 /** A plan in the making; see `planServiceEntries` for its decisions. */
 export class PlanDraft {
@@ -64,8 +72,9 @@ export class PlanDraft {
     this.#wanted.add(key);
     this.#wantedHosts.add(hostKeyOf(entry));
     const current = this.#situation.ours.get(key);
+    const difference = current && entryDifference(current, entry);
     // What is there as it should be has passed the validation before.
-    const isNew = current === undefined || entryDifference(current, entry) !== undefined;
+    const isNew = current === undefined || difference !== undefined;
     // A warning counts as much as an error: each says that the entry would not do what it seems to do.
     const findings = isNew ? validateServiceEntry(entry).map(({ code }) => code) : [];
     if (findings.length > 0 || entry.spec.hosts.length !== 1) return this.#skip('invalid', entry, findings);
@@ -73,7 +82,7 @@ export class PlanDraft {
     if (service !== undefined) return this.#skip('kubernetes-service', entry, [service]);
     if (!this.#situation.takesEntries(entry.metadata.namespace)) return this.#skip('namespace-missing', entry);
     if (current === undefined) this.#addMissing(entry);
-    else this.#addPresent(entry, current);
+    else this.#addPresent({ entry, current, difference });
   }
 
   #addMissing(entry: ServiceEntry): void {
@@ -153,7 +162,7 @@ export class PlanDraft {
     );
   }
 
-  #addPresent(entry: ServiceEntry, current: ServiceEntry): void {
+  #addPresent({ entry, current, difference }: Present): void {
     if (current.metadata.deletionTimestamp !== undefined) return this.#skip('being-deleted', entry);
     const coverage = this.#situation.coverageOf(current) ?? this.#situation.coverageOf(entry);
     if (coverage !== undefined) return this.#giveWay(current, coverage);
@@ -161,12 +170,16 @@ export class PlanDraft {
     if ('conflicts' in agreed) return this.#skip('protocol-conflict', entry, agreed.conflicts);
     const cover = this.#ownCoverOf(agreed.entry);
     if (cover !== undefined) return this.#replaceBy(cover, current);
-    this.#bringInLine(agreed.entry, current);
+    const isAsWanted = agreed.entry === entry;
+    this.#bringInLine({
+      entry: agreed.entry,
+      current,
+      difference: isAsWanted ? difference : entryDifference(current, agreed.entry),
+    });
   }
 
-  #bringInLine(entry: ServiceEntry, current: ServiceEntry): void {
+  #bringInLine({ entry, current, difference }: Present): void {
     const { references, visibility } = this.#situation;
-    const difference = entryDifference(current, entry);
     if (difference === undefined) {
       this.#accepted.add(entry);
       this.#settled.add(keyOf(entry));

@@ -5,7 +5,7 @@ import { arrayOf, objectOf, textOf, timeMsOf, type JsonObject } from './json-val
 export interface ControllerReference {
   readonly kind: string;
   readonly name: string;
-  readonly uid?: string;
+  readonly uid?: string | undefined;
 }
 
 /**
@@ -19,34 +19,37 @@ interface ObjectFacts {
   readonly uid: string;
   readonly namespace: string;
   readonly name: string;
-  readonly createdAtMs?: number;
+  readonly createdAtMs?: number | undefined;
 }
 
-/** What is kept of a Pod. */
+/**
+ * What is kept of a Pod. Every field is there in every object, if only as undefined: with the fields of some left out, V8
+ * makes a hidden class for each of twenty thousand objects, which is more memory than the facts.
+ */
 export interface PodFacts extends ObjectFacts {
   readonly kind: 'Pod';
   readonly role: PodRole;
-  readonly nodeName?: string;
+  readonly nodeName?: string | undefined;
   readonly isHostNetwork: boolean;
   /** A static pod's image in the API (annotation `kubernetes.io/config.mirror`). */
   readonly isMirror: boolean;
-  readonly controller?: ControllerReference;
+  readonly controller?: ControllerReference | undefined;
   /** Label `pod-template-hash`, which a Deployment's ReplicaSet sets. */
-  readonly templateHash?: string;
+  readonly templateHash?: string | undefined;
   /** Label `rollouts-pod-template-hash`, which an Argo Rollout's ReplicaSet sets. */
-  readonly rolloutHash?: string;
+  readonly rolloutHash?: string | undefined;
   readonly addresses: readonly string[];
   readonly nodeAddresses: readonly string[];
   /** `status.startTime`: the kubelet has seen the pod, which is before it has an address. */
-  readonly startedAtMs?: number;
+  readonly startedAtMs?: number | undefined;
   /** Start of the first container; undefined when a restart has hidden it, or when nothing has started. */
-  readonly firstContainerAtMs?: number;
+  readonly firstContainerAtMs?: number | undefined;
   /** End of the last container (of its second, as the time has whole seconds); undefined while one may run again. */
-  readonly finishedAtMs?: number;
+  readonly finishedAtMs?: number | undefined;
   /** Phase Succeeded or Failed: no container will run again. */
   readonly isFinished: boolean;
   /** `metadata.deletionTimestamp` with the grace period once more: at the latest then the kubelet has killed it. */
-  readonly killedByMs?: number;
+  readonly killedByMs?: number | undefined;
 }
 
 /** What is kept of a Node. */
@@ -58,7 +61,7 @@ export interface NodeFacts extends ObjectFacts {
 /** What is kept of a ReplicaSet or Job: who controls it. */
 export interface OwnerFacts extends ObjectFacts {
   readonly kind: 'ReplicaSet' | 'Job';
-  readonly controller?: ControllerReference;
+  readonly controller?: ControllerReference | undefined;
 }
 
 /** What is kept of a CronJob: when it runs. */
@@ -67,7 +70,7 @@ export interface CronJobFacts extends ObjectFacts {
   /** Five fields, or a macro such as `@monthly`. */
   readonly schedule: string;
   /** IANA name. */
-  readonly timeZone?: string;
+  readonly timeZone?: string | undefined;
   readonly isSuspended: boolean;
 }
 
@@ -102,7 +105,7 @@ export function readKubernetesObject(
       return { ...facts, kind: 'Node', addresses: readNodeAddresses(object) };
     case 'ReplicaSet':
     case 'Job':
-      return { ...facts, kind: known, ...readController(objectOf(object['metadata'])) };
+      return { ...facts, kind: known, controller: readController(objectOf(object['metadata'])) };
     case 'CronJob':
       return readCronJob(objectOf(object['spec']), facts);
     default:
@@ -116,7 +119,7 @@ function readFacts(metadata: JsonObject): ObjectFacts | undefined {
   const namespace = textOf(metadata['namespace']) ?? '';
   const createdAtMs = timeMsOf(metadata['creationTimestamp']);
   const uid = textOf(metadata['uid']) ?? `${namespace}/${name}/${createdAtMs ?? ''}`;
-  return { uid, namespace, name, ...defined({ createdAtMs }) };
+  return { uid, namespace, name, createdAtMs };
 }
 
 function readPod(object: JsonObject, facts: ObjectFacts): PodFacts {
@@ -133,19 +136,17 @@ function readPod(object: JsonObject, facts: ObjectFacts): PodFacts {
     role: readRole(labels),
     isHostNetwork: spec['hostNetwork'] === true,
     isMirror: objectOf(metadata['annotations'])['kubernetes.io/config.mirror'] !== undefined,
-    ...readController(metadata),
+    controller: readController(metadata),
     addresses: readAddresses(status, 'podIP', 'podIPs'),
     nodeAddresses: readAddresses(status, 'hostIP', 'hostIPs'),
     isFinished,
-    ...defined({
-      nodeName: textOf(spec['nodeName']),
-      templateHash: textOf(labels['pod-template-hash']),
-      rolloutHash: textOf(labels['rollouts-pod-template-hash']),
-      startedAtMs: timeMsOf(status['startTime']),
-      firstContainerAtMs: firstStartOf(containers),
-      finishedAtMs: lastFinishOf(status, containers, { isFinished, killedByMs }),
-      killedByMs,
-    }),
+    nodeName: textOf(spec['nodeName']),
+    templateHash: textOf(labels['pod-template-hash']),
+    rolloutHash: textOf(labels['rollouts-pod-template-hash']),
+    startedAtMs: timeMsOf(status['startTime']),
+    firstContainerAtMs: firstStartOf(containers),
+    finishedAtMs: lastFinishOf(status, containers, { isFinished, killedByMs }),
+    killedByMs,
   };
 }
 
@@ -155,7 +156,7 @@ function readCronJob(spec: JsonObject, facts: ObjectFacts): CronJobFacts {
     kind: 'CronJob',
     schedule: textOf(spec['schedule']) ?? '',
     isSuspended: spec['suspend'] === true,
-    ...defined({ timeZone: textOf(spec['timeZone']) }),
+    timeZone: textOf(spec['timeZone']),
   };
 }
 
@@ -169,15 +170,15 @@ function readRole(labels: JsonObject): PodRole {
   return isGateway ? 'gateway' : 'workload';
 }
 
-function readController(metadata: JsonObject): { readonly controller?: ControllerReference } {
+function readController(metadata: JsonObject): ControllerReference | undefined {
   for (const value of arrayOf(metadata['ownerReferences'])) {
     const reference = objectOf(value);
     const kind = textOf(reference['kind']);
     const name = textOf(reference['name']);
     if (reference['controller'] !== true || kind === undefined || name === undefined) continue;
-    return { controller: { kind, name, ...defined({ uid: textOf(reference['uid']) }) } };
+    return { kind, name, uid: textOf(reference['uid']) };
   }
-  return {};
+  return undefined;
 }
 
 /** `status.podIP` and `status.podIPs` (dual stack), or the node's `hostIP` and `hostIPs`. */
@@ -242,8 +243,8 @@ interface PodEnd {
 interface ContainerFacts {
   readonly isTerminated: boolean;
   readonly isRestarted: boolean;
-  readonly startedAtMs?: number;
-  readonly finishedAtMs?: number;
+  readonly startedAtMs?: number | undefined;
+  readonly finishedAtMs?: number | undefined;
 }
 
 function readContainers(status: JsonObject): readonly ContainerFacts[] {
@@ -255,10 +256,8 @@ function readContainers(status: JsonObject): readonly ContainerFacts[] {
       return {
         isTerminated: state['terminated'] !== undefined && state['terminated'] !== null,
         isRestarted: typeof container['restartCount'] === 'number' && container['restartCount'] > 0,
-        ...defined({
-          startedAtMs: timeMsOf(objectOf(state['running'])['startedAt']) ?? timeMsOf(terminated['startedAt']),
-          finishedAtMs: timeMsOf(terminated['finishedAt']),
-        }),
+        startedAtMs: timeMsOf(objectOf(state['running'])['startedAt']) ?? timeMsOf(terminated['startedAt']),
+        finishedAtMs: timeMsOf(terminated['finishedAt']),
       };
     });
 }
@@ -293,12 +292,4 @@ function killedByOf(metadata: JsonObject): number | undefined {
   return deletionAtMs === undefined
     ? undefined
     : deletionAtMs + (typeof graceSeconds === 'number' ? graceSeconds * SECOND_MS : 0);
-}
-
-type Defined<T> = { readonly [K in keyof T]?: Exclude<T[K], undefined> };
-
-/** Leaves out what is undefined: an optional field is present or absent, never undefined. */
-function defined<T extends object>(fields: T): Defined<T> {
-  // Safe: exactly the undefined values are removed.
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<T>;
 }

@@ -35,11 +35,13 @@ interface PodEntry {
   isEndExact: boolean;
   isDeleted: boolean;
   lastEventMs: number;
-  readonly uses: Map<string, AddressUse>;
+  /** One for each address that it has or had. */
+  readonly uses: AddressUse[];
 }
 
 /** That a pod had an address. */
 interface AddressUse {
+  readonly address: string;
   readonly pod: PodEntry;
   readonly fromMs: number;
   untilMs: number;
@@ -79,9 +81,9 @@ export class PodIndex {
   readonly #owners = new Owners();
   readonly #nodes = new NodeAddresses();
   readonly #pods = new Map<string, PodEntry>();
-  readonly #podsByName = new Map<string, Set<PodEntry>>();
+  readonly #podsByName = new Map<string, PodEntry[]>();
   readonly #nodeFacts = new Map<string, NodeFacts>();
-  readonly #uses = new Map<string, Set<AddressUse>>();
+  readonly #uses = new Map<string, AddressUse[]>();
   /** In the order in which their end was heard of. */
   readonly #ended = new Set<PodEntry>();
   readonly #maxEndedPods: number;
@@ -201,7 +203,7 @@ export class PodIndex {
       isEndExact: false,
       isDeleted: false,
       lastEventMs: atMs,
-      uses: new Map(),
+      uses: [],
     };
     this.#pods.set(facts.uid, entry);
     addTo(this.#podsByName, nameOf(facts), entry);
@@ -218,18 +220,18 @@ export class PodIndex {
     const { addresses, isHostNetwork } = entry.facts;
     // The object of a deleted pod may have lost its addresses; that says nothing about when it lost them.
     if (isHostNetwork || addresses.length === 0) return;
-    const lost = [...entry.uses].filter(([address, use]) => use.untilMs === Infinity && !addresses.includes(address));
-    for (const [, use] of lost) use.untilMs = atMs;
+    const lost = entry.uses.filter(({ address, untilMs }) => untilMs === Infinity && !addresses.includes(address));
+    for (const use of lost) use.untilMs = atMs;
     // With a new sandbox (after a reboot, say) an address follows another one, at some moment since the last event.
     const fromMs = lost.length > 0 ? entry.lastEventMs : -Infinity;
     for (const address of addresses) {
-      const known = entry.uses.get(address);
+      const known = entry.uses.find((use) => use.address === address);
       if (known !== undefined) {
         known.untilMs = Infinity; // lost and found again: it has not been another pod's as far as anybody knows
         continue;
       }
-      const use: AddressUse = { pod: entry, fromMs, untilMs: Infinity };
-      entry.uses.set(address, use);
+      const use: AddressUse = { address, pod: entry, fromMs, untilMs: Infinity };
+      entry.uses.push(use);
       addTo(this.#uses, address, use);
     }
   }
@@ -256,13 +258,13 @@ export class PodIndex {
       this.#ended.delete(entry);
       this.#pods.delete(entry.facts.uid);
       removeFrom(this.#podsByName, nameOf(entry.facts), entry);
-      for (const [address, use] of entry.uses) removeFrom(this.#uses, address, use);
+      for (const use of entry.uses) removeFrom(this.#uses, use.address, use);
       this.#droppedPods++;
     }
   }
 
   #findPodAt(address: string, atMs: number): AddressHolder | undefined {
-    const uses = [...(this.#uses.get(address) ?? [])];
+    const uses = this.#uses.get(address) ?? [];
     const firm = uses.filter((use) => firmStartOf(use) <= atMs && atMs <= endOf(use));
     if (firm.length > 0) return handOver(firm, atMs);
     const near = uses.filter((use) => startOf(use) - CLOCK_SKEW_MS <= atMs && atMs <= endOf(use) + CLOCK_SKEW_MS);
@@ -325,13 +327,17 @@ function nameOf({ namespace, name }: PodFacts): string {
   return `${namespace}/${name}`;
 }
 
-function addTo<V>(map: Map<string, Set<V>>, key: string, value: V): void {
-  const values = map.get(key);
-  if (values === undefined) map.set(key, new Set([value]));
-  else values.add(value);
+/** Lists, not sets: most have one item, and an empty set alone takes 200 bytes. */
+function addTo<V>(lists: Map<string, V[]>, key: string, value: V): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [value]);
+  else list.push(value);
 }
 
-function removeFrom<V>(map: Map<string, Set<V>>, key: string, value: V): void {
-  const values = map.get(key);
-  if (values?.delete(value) === true && values.size === 0) map.delete(key);
+function removeFrom<V>(lists: Map<string, V[]>, key: string, value: V): void {
+  const list = lists.get(key);
+  const at = list?.indexOf(value) ?? -1;
+  if (list === undefined || at === -1) return;
+  if (list.length === 1) lists.delete(key);
+  else list.splice(at, 1);
 }
