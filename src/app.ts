@@ -761,7 +761,7 @@ export function reconcileSettings(
       maxDeletionShare: limits.maxDeletionShare,
       deletionsConfirmed: limits.confirmDeletions,
       deleteAfterMs: limits.deleteAfterSeconds * 1000,
-      deleteAfterPlans: once ? 1 : limits.deleteAfterRuns, // one run remembers none before it
+      deleteAfterPlans: once ? 1 : limits.deleteAfterRuns, // runs may be days apart; the time counts all the same
       maxEntries: limits.maxEntries,
       maxEntriesPerNamespace: limits.maxEntriesPerNamespace,
       ...(clusterDomain === undefined ? {} : { clusterDomain }),

@@ -1,4 +1,5 @@
 import type { RejectionCount } from '../observation/rejection.js';
+import { sortDeletions } from './awaited-deletion.js';
 import {
   addBoundedInterval,
   BLIND_REASONS,
@@ -9,7 +10,7 @@ import {
 import type { EmbeddedEdit, Level } from './embedded-edit.js';
 import { reading } from './embedded-error.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type { StoredRules } from './host-store.js';
+import type { AwaitedDeletion, StoredRules } from './host-store.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 export interface StoredSource {
@@ -26,7 +27,7 @@ interface StoredRuleText {
 /** Makes one change at a time. */
 export type Exclusive = (change: (edit: EmbeddedEdit) => Promise<void>) => Promise<void>;
 
-/** What the embedded store keeps besides hosts: of sources, of what was not learnt, and of people's rules. */
+/** What the embedded store keeps besides hosts: of sources, of what was not learnt, of people's rules, and deletions that wait. */
 export class EmbeddedLedger {
   readonly #level: Level;
   readonly #exclusive: Exclusive;
@@ -89,6 +90,23 @@ export class EmbeddedLedger {
       if (isSet) edit.put('rules', { version: version + 1, rules: rules.map(formatRule) } satisfies StoredRuleText);
     });
     return isSet;
+  }
+
+  async awaitedDeletions(): Promise<readonly AwaitedDeletion[]> {
+    const entries = await reading(() => this.#level.values({ gte: 'deletion!', lt: 'deletion"' }).all());
+    return sortDeletions(entries as AwaitedDeletion[]); // written by awaitDeletions() only
+  }
+
+  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const deletion of deletions) edit.put(`deletion!${deletion.namespace}/${deletion.name}`, deletion);
+    });
+  }
+
+  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const { namespace, name } of entries) edit.delete(`deletion!${namespace}/${name}`);
+    });
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {

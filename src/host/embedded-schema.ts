@@ -11,6 +11,7 @@ import { MINUTE_MS } from './time-units.js';
  * ```
  *   batch!<source>               BatchWindow
  *   blind!<source>!<reason>      [[from, until], …]
+ *   deletion!<namespace>/<name>  AwaitedDeletion
  *   domain!<registrable domain>  number of its hosts
  *   evidence!<hostname>!<field>  [firstSeenMs, lastSeenMs, lookups]   (see evidence-fields.ts)
  *   host!<hostname>              StoredHost

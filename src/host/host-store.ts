@@ -79,6 +79,18 @@ export interface ParentQuarantine {
   readonly atMs: number;
 }
 
+/** An entry of ours whose deletion has been called for and waits, kept so that who leads next goes on with the wait. */
+export interface AwaitedDeletion {
+  readonly namespace: string;
+  readonly name: string;
+  /** Why it is to go, in a word of the plan. */
+  readonly reason: string;
+  /** Since when every plan has called for it (Unix milliseconds). */
+  readonly sinceMs: number;
+  /** How many plans in a row have; counted no further than matters. */
+  readonly plans: number;
+}
+
 /** The rules that people keep in the store, in their order. `version` counts the changes, from 0. */
 export interface StoredRules {
   readonly version: number;
@@ -167,6 +179,12 @@ export interface HostStore {
   rules(): Promise<StoredRules>;
   /** Replaces the rules; false when `version` is no longer the version kept, so that nobody's change is lost. */
   setRules(rules: readonly HostRule[], version: number): Promise<boolean>;
+  /** Deletions that wait, in order of namespace and name. */
+  awaitedDeletions(): Promise<readonly AwaitedDeletion[]>;
+  /** Keeps each of them in place of what was kept of its entry. */
+  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void>;
+  /** They are no longer called for, or have taken place. */
+  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void>;
   /** Whether the store works, and how much it holds; rejects with HostStoreError when it does not. */
   statistics(): Promise<StoreStatistics>;
   /** What was not learnt, summed over all sources, in order of the reason. */

@@ -15,6 +15,7 @@
  *   istio-discovery:2:{00}:sources              hash: <source>|r SourceReport as JSON; <source>|n "<batches> <highest>"
  *   istio-discovery:2:{00}:blind                hash: <source>|<reason> [[from, until], …] as JSON
  *   istio-discovery:2:{00}:rules                hash: v version; r the rules, one a line
+ *   istio-discovery:2:{00}:deletions            hash: <namespace>/<name> [reason, sinceMs, plans] as JSON
  *   istio-discovery:2:{00}:tail                 string that expires: somebody watches; also the channel to watch
  *   istio-discovery:schema                      string: the version of the layout that is in use
  * ```
@@ -68,6 +69,7 @@ export const rejectionsKey = (): string => keyOf(2, 0, 'rejections');
 export const sourcesKey = (): string => keyOf(2, 0, 'sources');
 export const blindKey = (): string => keyOf(2, 0, 'blind');
 export const tailKey = (): string => keyOf(2, 0, 'tail');
+export const deletionsKey = (): string => keyOf(2, 0, 'deletions');
 export const rulesKey = (): string => keyOf(2, 0, 'rules');
 
 export const oldHostKey = (version: OldSchema, shard: number, hostname: string): string =>

@@ -1,4 +1,5 @@
 import type { Rejection, RejectionCount } from '../observation/rejection.js';
+import { readDeletion, sortDeletions } from './awaited-deletion.js';
 import {
   addBoundedInterval,
   BLIND_REASONS,
@@ -7,13 +8,13 @@ import {
   type Interval,
 } from './blind-window.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type { StoredRules } from './host-store.js';
-import { blindKey, rejectionsKey, rulesKey, sourcesKey } from './keys.js';
+import type { AwaitedDeletion, StoredRules } from './host-store.js';
+import { blindKey, deletionsKey, rejectionsKey, rulesKey, sourcesKey } from './keys.js';
 import type { RedisCalls } from './redis-calls.js';
 import { editField, setFields } from './redis-edit.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
-/** What Redis keeps besides hosts: of sources, of what was not learnt, and of people's rules. */
+/** What Redis keeps besides hosts: of sources, of what was not learnt, of people's rules, and deletions that wait. */
 export class RedisLedger {
   readonly #calls: RedisCalls;
 
@@ -77,6 +78,26 @@ export class RedisLedger {
     if (Number(storedVersion ?? 0) !== version) return false;
     const fields = ['v', storedVersion ?? '', String(version + 1), 'r', text ?? '', rules.map(formatRule).join('\n')];
     return setFields(this.#calls, rulesKey(), fields);
+  }
+
+  async awaitedDeletions(): Promise<readonly AwaitedDeletion[]> {
+    const hash = await this.#calls.call((client) => client.hgetall(deletionsKey()));
+    return sortDeletions(Object.entries(hash).flatMap(([field, text]) => readDeletion(field, text)));
+  }
+
+  async awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void> {
+    if (deletions.length === 0) return;
+    const fields = deletions.flatMap(({ namespace, name, reason, sinceMs, plans }) => [
+      `${namespace}/${name}`,
+      JSON.stringify([reason, sinceMs, plans]),
+    ]);
+    await this.#calls.call((client) => client.hset(deletionsKey(), ...fields));
+  }
+
+  async endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
+    if (entries.length === 0) return;
+    const fields = entries.map(({ namespace, name }) => `${namespace}/${name}`);
+    await this.#calls.call((client) => client.hdel(deletionsKey(), ...fields));
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {

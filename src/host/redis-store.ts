@@ -8,6 +8,7 @@ import type { HostRule } from './host-rule.js';
 import {
   NO_OVERFLOW,
   STORE_LIMITS,
+  type AwaitedDeletion,
   type EvidenceAttribution,
   type FlagChange,
   type HostDecision,
@@ -219,6 +220,18 @@ class RedisStore implements HostStore {
 
   setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
     return this.#ledger.setRules(rules, version);
+  }
+
+  awaitedDeletions(): Promise<readonly AwaitedDeletion[]> {
+    return this.#ledger.awaitedDeletions();
+  }
+
+  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void> {
+    return this.#ledger.awaitDeletions(deletions);
+  }
+
+  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
+    return this.#ledger.endDeletions(entries);
   }
 
   rejections(): Promise<readonly RejectionCount[]> {

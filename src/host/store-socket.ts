@@ -36,6 +36,9 @@ const METHODS = {
   blindWindows: 'value',
   rules: 'value',
   setRules: 'value',
+  awaitedDeletions: 'value',
+  awaitDeletions: 'value',
+  endDeletions: 'value',
   statistics: 'value',
   rejections: 'value',
 } as const satisfies Readonly<Record<Exclude<keyof HostStore, 'close'>, 'value' | 'items'>>;

@@ -29,7 +29,7 @@ export function settleDeletions(
     nowMs,
     policy,
   }: {
-    readonly history: readonly PendingDeletion[];
+    readonly history: readonly Omit<PendingDeletion, 'reason'>[];
     readonly nowMs: number;
     readonly policy: PlanPolicy;
   },
@@ -44,7 +44,8 @@ export function settleDeletions(
     const { namespace, name } = current.metadata;
     const earlier = before.get(keyOf(current));
     const sinceMs = Math.min(earlier?.sinceMs ?? nowMs, decidedMs);
-    const plans = (earlier?.plans ?? 0) + 1;
+    // Counted no further than matters, so that what has waited long enough is kept as it is.
+    const plans = Math.min((earlier?.plans ?? 0) + 1, deleteAfterPlans);
     pending.push({ namespace, name, reason, sinceMs, plans });
     const isDue = isUrgent || (nowMs - sinceMs >= deleteAfterMs && plans >= deleteAfterPlans);
     (isDue ? due : waiting).push(candidate);

@@ -14,8 +14,8 @@ export function entryDifference(current: ServiceEntry, wanted: ServiceEntry): Up
   return current.apiVersion === wanted.apiVersion ? undefined : 'api-version-differs';
 }
 
-/** Of JSON values; a field that is undefined is one that is not there. Asked for every entry in every run, so it makes nothing. */
-function isSame(one: unknown, other: unknown): boolean {
+/** @internal Of JSON values; a field that is undefined is one that is not there. Asked for every entry in every run, so it makes nothing. */
+export function isSame(one: unknown, other: unknown): boolean {
   if (one === other) return true;
   if (typeof one !== 'object' || typeof other !== 'object' || one === null || other === null) return false;
   if (Array.isArray(one) !== Array.isArray(other)) return false;

@@ -19,7 +19,7 @@ export interface PlanInput {
    */
   readonly mesh?: MeshObjects;
   /** What the plan before left waiting, see `AccountedPlan`. @defaultValue none */
-  readonly pendingDeletions?: readonly PendingDeletion[];
+  readonly pendingDeletions?: readonly Omit<PendingDeletion, 'reason'>[];
   /** Time of the plan (Unix milliseconds). @defaultValue 0 */
   readonly nowMs?: number;
   readonly policy: PlanPolicy;

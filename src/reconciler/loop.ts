@@ -1,4 +1,5 @@
 import { pause } from '../kubernetes/backoff.js';
+import { PlanMemory } from '../plan/plan-memory.js';
 import type { Logger } from '../telemetry/logger.js';
 import { reconcileOnce, type ReconcileInput, type ReconcileStatus } from './reconcile-once.js';
 import { errorCodeOf, type SinkFailure } from './sink.js';
@@ -28,6 +29,7 @@ const LONGEST_REST_MS = 5000;
  */
 export class ReconcileLoop {
   readonly #options: LoopOptions;
+  readonly #memory = new PlanMemory();
   #status: ReconcileStatus | undefined;
   #fault: string | undefined;
   #faultCode: string | undefined;
@@ -83,8 +85,7 @@ export class ReconcileLoop {
   async #runOnce(signal: AbortSignal): Promise<void> {
     const { input, now, log } = this.#options;
     try {
-      const pendingDeletions = this.#status?.plan.pendingDeletions ?? [];
-      const status = await reconcileOnce({ ...input, pendingDeletions, nowMs: now(), signal });
+      const status = await reconcileOnce({ ...input, memory: this.#memory, nowMs: now(), signal });
       this.#report(status);
     } catch (err) {
       if (signal.aborted) return;

@@ -1,9 +1,9 @@
 import type { BeliefSettings } from '../host/believe.js';
 import { hasFlag, type HostRecord, type HostState } from '../host/host-record.js';
-import type { FlagChange, HostStore, HostTransition } from '../host/host-store.js';
+import type { AwaitedDeletion, FlagChange, HostStore, HostTransition } from '../host/host-store.js';
 import { visibilityIn } from '../plan/visibility.js';
-import { planServiceEntries } from '../plan/plan-service-entries.js';
-import type { AccountedPlan, PendingDeletion, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
+import { PlanMemory } from '../plan/plan-memory.js';
+import type { AccountedPlan, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
 import { wantedEntries, type EntrySettings, type RefusedEntry, type WithheldPorts } from './desired-entries.js';
 import { MeshInfluence } from './mesh-influence.js';
@@ -27,8 +27,8 @@ export interface ReconcileInput {
   readonly settings: ReconcileSettings;
   readonly nowMs: number;
   readonly signal: AbortSignal;
-  /** Deletions that the run before left waiting. @defaultValue none */
-  readonly pendingDeletions?: readonly PendingDeletion[];
+  /** Of the run before, so that the same is not planned twice. @defaultValue none */
+  readonly memory?: PlanMemory;
 }
 
 /** What a run did and what it left. */
@@ -72,8 +72,10 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   await forgetHosts(input, review, state);
   const records = withStates(review.records, ignored);
   const wouldBreak = countBreakages(records, await noteEntries(input, records, state));
-  const planned = planHosts(input, { ...review, records }, state);
+  const awaited = await store.awaitedDeletions();
+  const planned = planHosts(input, { ...review, records, awaited }, state);
   const { plan } = planned;
+  await noteDeletions(store, awaited, plan);
   const result = await sink.apply(plan, signal);
   const { waiting } = review;
   await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
@@ -129,12 +131,33 @@ function countBreakages(records: readonly HostRecord[], changes: readonly FlagCh
  */
 export async function previewReconcile(input: ReconcileInput): Promise<ReconcilePreview> {
   const review = await reviewHosts({ ...input, ...input.settings });
-  return { review, ...planHosts(input, review, await input.sink.read(input.signal)) };
+  const awaited = await input.store.awaitedDeletions();
+  return { review, ...planHosts(input, { ...review, awaited }, await input.sink.read(input.signal)) };
+}
+
+/**
+ * Keeps which deletions wait, before any takes place: who leads next, or runs next where each run is a process of its own,
+ * goes on with the wait. What this plan does not call for starts anew, should it be called for again.
+ */
+async function noteDeletions(
+  store: HostStore,
+  awaited: readonly AwaitedDeletion[],
+  { pendingDeletions }: AccountedPlan,
+): Promise<void> {
+  const before = new Map(awaited.map((one) => [`${one.namespace}/${one.name}`, one]));
+  const changed = pendingDeletions.filter((one) => {
+    const known = before.get(`${one.namespace}/${one.name}`);
+    return known?.reason !== one.reason || known.sinceMs !== one.sinceMs || known.plans !== one.plans;
+  });
+  const pending = new Set(pendingDeletions.map(({ namespace, name }) => `${namespace}/${name}`));
+  const ended = awaited.filter(({ namespace, name }) => !pending.has(`${namespace}/${name}`));
+  await inPortions(changed, async (portion) => store.awaitDeletions(portion));
+  await inPortions(ended, async (portion) => store.endDeletions(portion));
 }
 
 function planHosts(
-  { settings, nowMs, pendingDeletions = [] }: ReconcileInput,
-  { records, rules }: Pick<HostReview, 'records' | 'rules'>,
+  { settings, nowMs, memory = new PlanMemory() }: ReconcileInput,
+  { records, rules, awaited }: Pick<HostReview, 'records' | 'rules'> & { readonly awaited: readonly AwaitedDeletion[] },
   state: SinkState,
 ): Omit<ReconcilePreview, 'review'> {
   const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
@@ -144,12 +167,12 @@ function planHosts(
     rules,
   });
   const isObserving = settings.lifecycle.policy === 'observe';
-  const plan = planServiceEntries({
+  const plan = memory.plan({
     current: entries,
     ...(isObserving ? { desired: [] } : wanted),
     ...(namespaces && { namespaces }),
     ...(mesh && { mesh }),
-    pendingDeletions,
+    pendingDeletions: awaited,
     nowMs,
     policy: settings.policy,
   });
@@ -215,13 +238,15 @@ function appliedHosts(
   { created, updated, failures }: SinkResult,
   nowMs: number,
 ): readonly HostTransition[] {
+  const approved = records.filter(({ state }) => state === 'approved');
+  if (approved.length === 0) return [];
   const there = new Set([
     ...[...created, ...updated, ...plan.keep.map(({ current }) => current)].flatMap(({ spec }) => spec.hosts),
     ...plan.skipped.filter(({ reason }) => reason === 'covered-by-own-entry').map(({ host }) => host),
   ]);
   const failed = new Set(failures.map(({ host }: SinkFailure) => host));
-  return records
-    .filter(({ hostname, state }) => state === 'approved' && there.has(hostname) && !failed.has(hostname))
+  return approved
+    .filter(({ hostname }) => there.has(hostname) && !failed.has(hostname))
     .map(({ hostname }) => ({ hostname, from: 'approved', to: 'applied', reason: 'written', atMs: nowMs }));
 }
 

@@ -126,7 +126,7 @@ async function fillStore(): Promise<void> {
  */
 async function start(storeUrl: string, ...args: readonly string[]): Promise<Program> {
   return startProgram('reconcile', ['--store', storeUrl, '--kubeconfig', server.kubeconfigFile, ...args], {
-    NODE_OPTIONS: '--max-old-space-size=256',
+    NODE_OPTIONS: '--max-old-space-size=256 --max-semi-space-size=8',
   });
 }
 

@@ -333,6 +333,27 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         expect((await store.rules()).rules.map(formatRule)).toEqual(lines.slice(1));
       }));
 
+    it('keeps deletions that wait until they end', () =>
+      withStore(async (store) => {
+        const deletion = (namespace: string, name: string, plans = 1) => {
+          return { namespace, name, reason: 'host-unwanted', sinceMs: NOON_MS, plans };
+        };
+        expect(await store.awaitedDeletions()).toEqual([]);
+        await store.awaitDeletions([deletion('web', 'learned-b'), deletion('shop', 'learned-a.example.com')]);
+        await store.awaitDeletions([deletion('web', 'learned-b', 2)]);
+        expect(await store.awaitedDeletions()).toEqual([
+          deletion('shop', 'learned-a.example.com'),
+          deletion('web', 'learned-b', 2),
+        ]);
+        await store.endDeletions([
+          { namespace: 'web', name: 'learned-b' },
+          { namespace: 'web', name: 'never-there' },
+        ]);
+        expect(await store.awaitedDeletions()).toEqual([deletion('shop', 'learned-a.example.com')]);
+        await store.awaitDeletions([]);
+        await store.endDeletions([]);
+      }));
+
     it('counts what a domain has too many of in one quarantined row, and takes nothing from the others', () =>
       withStore(
         async (store) => {

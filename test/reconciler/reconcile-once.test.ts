@@ -71,12 +71,14 @@ interface Change {
   readonly graceMs?: number;
   readonly wildcardChildren?: number;
   readonly maxDeletions?: number;
+  readonly deleteAfterMs?: number;
+  readonly deleteAfterPlans?: number;
   readonly onDeleted?: 'restore' | 'ignore';
 }
 
 function input(change: Change = {}) {
   const { policy = 'learn', sink = new DirectorySink(directory), graceMs = 0, onDeleted = 'restore' } = change;
-  const { wildcardChildren = 0, maxDeletions = 100 } = change;
+  const { wildcardChildren = 0, maxDeletions = 100, deleteAfterMs = 0, deleteAfterPlans = 1 } = change;
   const owner = 'main';
   return {
     store,
@@ -96,7 +98,7 @@ function input(change: Change = {}) {
         caps: { all: 100, domain: 100, namespace: 100, workload: 100 },
         wildcardChildren,
       },
-      policy: { owner, maxChanges: 100, maxDeletions, maxDeletionShare: 1 },
+      policy: { owner, maxChanges: 100, maxDeletions, maxDeletionShare: 1, deleteAfterMs, deleteAfterPlans },
       graceMs,
       onDeleted,
     },
@@ -274,6 +276,34 @@ describe('reconcileOnce', () => {
       { hostname: 'evil.example.com', namespace: 'Not a namespace', code: 'ISTIO_ERR_NAMESPACE' },
     ]);
     expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+  });
+
+  it('goes on with the wait of a deletion after a restart, and begins anew when it was not called for', async () => {
+    const patience = { deleteAfterMs: 60_000, deleteAfterPlans: 3 };
+    const atMs = START_MS + 1000;
+    knowPod();
+    await lookUp('api.example.com');
+    await run();
+    const decide = async (kind: 'ignore' | 'approve', decidedMs: number): Promise<void> => {
+      await store.decide({ hostname: hostname('api.example.com'), kind, by: 'ana', why: '', atMs: decidedMs });
+    };
+    await decide('ignore', atMs);
+    await run(patience, atMs);
+    await run(patience, atMs + 10_000);
+    await decide('approve', atMs + 20_000);
+    await run(patience, atMs + 20_000);
+    expect(await store.awaitedDeletions()).toEqual([]);
+
+    await decide('ignore', atMs + 30_000);
+    for (const laterMs of [30_000, 89_999]) await run(patience, atMs + laterMs); // each as a process of its own
+    expect(await store.awaitedDeletions()).toMatchObject([
+      { namespace: 'shop', name: 'learned-api.example.com', sinceMs: atMs + 30_000, plans: 2 },
+    ]);
+    expect(files()).toEqual(['shop.learned-api.example.com.yaml']);
+    await run(patience, atMs + 90_000);
+    expect(files()).toEqual([]);
+    await run(patience, atMs + 91_000);
+    expect(await store.awaitedDeletions()).toEqual([]);
   });
 
   it('deletes nothing when the store is empty', async () => {

@@ -10,7 +10,6 @@ import type { Configuration } from '../../src/config/schema.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import { parseRule, type HostRule } from '../../src/host/host-rule.js';
 import type { HostStore } from '../../src/host/host-store.js';
-import type { PendingDeletion } from '../../src/plan/service-entry-plan.js';
 import { replay } from '../../src/intake/replay/replay.js';
 import { DirectorySink } from '../../src/reconciler/directory-sink.js';
 import { reconcileOnce } from '../../src/reconciler/reconcile-once.js';
@@ -87,7 +86,6 @@ class ScenarioRun {
   readonly #addresses = new Map<string, string>();
   readonly #pods = new Map<string, ObjectEvent>();
   readonly #directory: string;
-  #pendingDeletions: readonly PendingDeletion[] = [];
   #sequence = 0;
   #nowMs: number;
 
@@ -218,16 +216,14 @@ class ScenarioRun {
   }
 
   async #reconcile(): Promise<void> {
-    const { plan } = await reconcileOnce({
+    await reconcileOnce({
       store: this.#store,
       sink: this.#sink,
       index: this.#index,
       settings: reconcileSettings(this.#configuration, { graceMs: () => ATTRIBUTION_GRACE_MS }),
       nowMs: this.#nowMs,
-      pendingDeletions: this.#pendingDeletions,
       signal: new AbortController().signal,
     });
-    this.#pendingDeletions = plan.pendingDeletions;
   }
 }
 
