@@ -32,6 +32,8 @@ export interface DestinationRuleFacts {
   readonly name: string;
   /** `spec.host`: a name, a `*.` wildcard or `*`. */
   readonly host: string;
+  /** Nothing in it changes the traffic of a host with `resolution: NONE`, see {@link readDestinationRule}. */
+  readonly isHarmless?: true;
   readonly exportTo?: readonly string[];
 }
 
@@ -92,12 +94,34 @@ export function readVirtualService(value: unknown): VirtualServiceFacts | undefi
   };
 }
 
+/**
+ * A rule is harmless when all that it asks for is what such a host has anyway: no TLS of the proxy's own
+ * (`tls.mode: DISABLE`), a load balancer (Envoy goes to the address that was dialled, whatever it says), subsets that only
+ * a VirtualService can name. Any other mode of TLS would wrap the client's connection once the host is declared, and
+ * limits of connections or the ejection of addresses would begin to hold.
+ *
+ * @see `pilot/pkg/networking/core/cluster_traffic_policy.go` and `cluster_tls.go` in istio/istio
+ */
 export function readDestinationRule(value: unknown): DestinationRuleFacts | undefined {
   const object = readNamespaced(value, 'DestinationRule');
   if (object === undefined) return undefined;
   const { namespace, name, spec } = object;
   const { host } = spec;
-  return typeof host === 'string' ? { namespace, name, host, ...exportToOf(spec) } : undefined;
+  if (typeof host !== 'string') return undefined;
+  const isHarmless = isHarmlessPolicy(spec['trafficPolicy']);
+  return { namespace, name, host, ...(isHarmless && { isHarmless }), ...exportToOf(spec) };
+}
+
+function isHarmlessPolicy(policy: unknown): boolean {
+  if (policy === undefined) return true;
+  if (!isRecord(policy)) return false;
+  return Object.entries(policy).every(([field, value]) => {
+    if (field === 'tls') return isRecord(value) && (value['mode'] === 'DISABLE' || value['mode'] === undefined);
+    if (field === 'portLevelSettings') {
+      return recordsOf(value).every(({ port: _port, ...settings }) => isHarmlessPolicy(settings));
+    }
+    return field === 'loadBalancer';
+  });
 }
 
 export function readSidecar(value: unknown): SidecarFacts | undefined {

@@ -1,7 +1,7 @@
 import type { MeshObjects, ServiceFacts, SidecarFacts } from '../istio/mesh-objects.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
 import { append } from './order.js';
-import { covers, type Exported, meet, normalizeHost, type Visibility } from './visibility.js';
+import { type Audience, covers, type Exported, meet, normalizeHost, type Visibility } from './visibility.js';
 
 /** An object that says something about a host. */
 interface Mention extends Exported {
@@ -9,6 +9,8 @@ interface Mention extends Exported {
   readonly label: string;
   /** A name or a wildcard. */
   readonly host: string;
+  /** It changes nothing about the host's traffic. */
+  readonly isHarmless?: true;
 }
 
 /** Kinds that can refer to a host. While one is unknown, nobody knows whether a host is referred to. */
@@ -48,8 +50,8 @@ export class References {
       for (const host of governed) this.#virtualServices.add({ label, host, ...exported });
       for (const host of new Set([...destinations, ...governed])) this.#needs.add({ label, host, ...exported });
     }
-    for (const { name, host, ...exported } of destinationRules) {
-      const mention = { label: `DestinationRule ${exported.namespace}/${name}`, host, ...exported };
+    for (const { name, ...rule } of destinationRules) {
+      const mention = { label: `DestinationRule ${rule.namespace}/${name}`, ...rule };
       this.#destinationRules.add(mention);
       this.#needs.add(mention);
     }
@@ -95,17 +97,28 @@ export class References {
   governorsOf(entry: ServiceEntry): readonly string[] {
     const ours = this.#visibility.audienceOfEntry(entry);
     const isMet = (mention: Mention): boolean => meet(ours, this.#visibility.audienceOf(mention));
-    // A rule counts in the client's namespace, in that of the entry, and in the root namespace.
-    const isLookedUp = ({ namespace }: Mention): boolean =>
-      ours === 'everybody' ||
-      ours.has(namespace) ||
-      namespace === entry.metadata.namespace ||
-      namespace === this.#rootNamespace;
     const mentions = entry.spec.hosts.flatMap((host) => [
-      ...this.#virtualServices.about(host),
-      ...this.#destinationRules.about(host).filter(isLookedUp),
+      ...this.#virtualServices.about(host).filter(isMet),
+      ...this.#rulesOver(this.#destinationRules.about(host).filter(isMet), ours, entry.metadata.namespace),
     ]);
-    return labelsOf(mentions.filter(isMet));
+    return labelsOf(mentions.filter(({ isHarmless }) => isHarmless !== true));
+  }
+
+  /**
+   * The rules that count among those about a host. A proxy takes the first namespace that has any: its own, that of the
+   * entry, the root namespace; and of these the ones with the closest host. So a harmless rule in the client's namespace
+   * is the way out of a rule for the whole mesh.
+   */
+  #rulesOver(rules: readonly Mention[], clients: Audience, namespace: string): readonly Mention[] {
+    if (clients === 'everybody') return rules;
+    return [...clients].flatMap((client) => {
+      const seen = rules.filter((rule) => meet(new Set([client]), this.#visibility.audienceOf(rule)));
+      const places = [client, namespace, this.#rootNamespace];
+      const place = places.find((candidate) => seen.some((rule) => rule.namespace === candidate));
+      const here = seen.filter((rule) => rule.namespace === place);
+      const closest = Math.max(...here.map(closenessOf));
+      return here.filter((rule) => closenessOf(rule) === closest);
+    });
   }
 }
 
@@ -132,6 +145,11 @@ class MentionIndex {
     if (!wildcard.startsWith('*')) return [];
     return [...this.#byHost].flatMap(([host, mentions]) => (covers(wildcard, host) ? mentions : []));
   }
+}
+
+/** Of two patterns that cover a host the longer one is closer, and a name is closer than any wildcard. */
+function closenessOf({ host }: Mention): number {
+  return normalizeHost(host).length + (host.startsWith('*') ? 0 : 1);
 }
 
 function labelsOf(mentions: readonly Mention[]): readonly string[] {

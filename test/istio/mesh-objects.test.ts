@@ -49,7 +49,26 @@ describe('readVirtualService', () => {
 describe('readDestinationRule', () => {
   it('reads the host and who sees it', () => {
     const spec = { host: '*.example.com', exportTo: ['.'] };
-    expect(readDestinationRule({ kind: 'DestinationRule', metadata, spec })).toEqual({ ...metadata, ...spec });
+    const rule = readDestinationRule({ kind: 'DestinationRule', metadata, spec });
+    expect(rule).toEqual({ ...metadata, ...spec, isHarmless: true });
+  });
+
+  it.each<[object, boolean]>([
+    [{}, true],
+    [{ tls: { mode: 'DISABLE' } }, true],
+    [{ tls: { mode: 'DISABLE' }, loadBalancer: { simple: 'LEAST_REQUEST' } }, true],
+    [{ portLevelSettings: [{ port: { number: 443 }, tls: { mode: 'DISABLE' } }] }, true],
+    [{ tls: { mode: 'ISTIO_MUTUAL' } }, false],
+    [{ tls: { mode: 'SIMPLE' } }, false],
+    [{ portLevelSettings: [{ port: { number: 443 }, tls: { mode: 'SIMPLE' } }] }, false],
+    [{ connectionPool: { tcp: { maxConnections: 1 } } }, false],
+    [{ outlierDetection: { consecutive5xxErrors: 1 } }, false],
+    [{ proxyProtocol: { version: 'V2' } }, false],
+    [{ tls: 'DISABLE' }, false],
+  ])('knows whether %j changes the traffic of a host (harmless: %j)', (trafficPolicy, isHarmless) => {
+    const spec = { host: '*', trafficPolicy };
+    const rule = readDestinationRule({ kind: 'DestinationRule', metadata, spec });
+    expect(rule?.isHarmless === true).toBe(isHarmless);
   });
 });
 

@@ -84,7 +84,37 @@ describe('a plan among VirtualServices and DestinationRules', () => {
     expect(inMesh(mesh)).toEqual(CREATED);
   });
 
+  const root = { namespace: 'istio-system', name: 'default', host: '*' };
+  const harmless = { ...shop, host: '*', isHarmless: true } as const;
+
+  it.each<[string, MeshObjects]>([
+    ['a rule for the whole mesh that changes nothing', { destinationRules: [{ ...root, isHarmless: true }] }],
+    ['a rule of its namespace that stands before one for the mesh', { destinationRules: [root, harmless] }],
+    [
+      'a closer rule',
+      { destinationRules: [root, { ...root, name: 'external', host: '*.example.com', isHarmless: true }] },
+    ],
+  ])('writes an entry under %s', (_what, mesh) => {
+    expect(inMesh(mesh)).toEqual(CREATED);
+  });
+
+  it.each<[string, MeshObjects, string]>([
+    ['a rule for the whole mesh that changes something', { destinationRules: [root] }, 'istio-system/default'],
+    ['one of two for the same host', { destinationRules: [harmless, { ...shop, name: 'y', host: '*' }] }, 'shop/y'],
+    ['the closer of two', { destinationRules: [harmless, { ...shop, name: 'y', host: '*.example.com' }] }, 'shop/y'],
+    [
+      'one of the root namespace, where a harmless one is seen elsewhere only',
+      { destinationRules: [root, { ...harmless, namespace: 'web' }] },
+      'istio-system/default',
+    ],
+  ])('writes no entry under %s, and names it', (_what, mesh, name) => {
+    const { create, skipped: held } = plan({ desired: [wanted('a.example.com')], mesh: { ...everything, ...mesh } });
+    expect(create).toEqual([]);
+    expect(held).toMatchObject([{ reason: 'governed-by-others', because: [`DestinationRule ${name}`] }]);
+  });
+
   it.each<[string, readonly string[], MeshObjects, boolean]>([
+    ['everybody', ['*'], { destinationRules: [root, harmless] }, true],
     ['everybody', ['*'], { virtualServices: [{ ...virtualService, namespace: 'ops', exportTo: ['.'] }] }, true],
     ['everybody', ['*'], { virtualServices: [{ ...virtualService, namespace: 'ops', exportTo: ['~'] }] }, false],
     ['everybody', ['*'], { destinationRules: [{ ...destinationRule, namespace: 'ops' }] }, true],

@@ -19,11 +19,23 @@ export async function startProgram(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Program> {
+  return startBuild({ program: PROGRAM, role, args, environment });
+}
+
+/** The same with another build of the program, the bundle of the image, say. */
+export async function startBuild(build: {
+  /** Path of its main.js. */
+  readonly program: string;
+  readonly role: string;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}): Promise<Program> {
+  const { program, role, args, environment } = build;
   const address = `127.0.0.1:${await freePort()}`;
   const part = await startPart({
     name: role,
     command: process.execPath,
-    args: [PROGRAM, role, ...args, '--http-address', address],
+    args: [program, role, ...args, '--http-address', address],
     environment,
     ready: async () => answersHttp(`http://${address}/livez`),
   });
