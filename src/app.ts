@@ -764,6 +764,8 @@ export function reconcileSettings(
       deleteAfterPlans: once ? 1 : limits.deleteAfterRuns, // runs may be days apart; the time counts all the same
       maxEntries: limits.maxEntries,
       maxEntriesPerNamespace: limits.maxEntriesPerNamespace,
+      rootNamespace: istio.rootNamespace,
+      defaultExportTo: istio.meshExportTo,
       ...(clusterDomain === undefined ? {} : { clusterDomain }),
     },
     onDeleted: limits.onDeleted,

@@ -23,8 +23,13 @@ export interface ResourceCacheOptions<T> {
   readonly onError?: (error: KubernetesError, retryInMs: number) => void;
   /** Delay after the first failure. @defaultValue 500 */
   readonly baseDelayMs?: number;
+  /** Longest time without a byte, see `watchResource`. @defaultValue 90,000 */
+  readonly silenceMs?: number;
+  /** How often a version that is preferred to the one in use is looked for. @defaultValue 300,000 */
+  readonly rediscoverMs?: number;
 }
 
+const REDISCOVER_MS = 300_000;
 const BASE_DELAY_MS = 500;
 /** A resource that was absent is looked for at least this often. */
 const MAX_DELAY_MS = 10_000;
@@ -37,7 +42,7 @@ const MAX_DELAY_MS = 10_000;
  *  unknown ────────────▶ version found ─────────────────────────▶ current
  *     ▲                        ▲                                    │  │
  *     │                        └──── interrupted: behind ◀──────────┘  │
- *     └──────────── 404: no version is served ◀────────────────────────┘
+ *     └──── 404: no version is served; a preferred one is by now ◀─────┘
  * ```
  */
 export class ResourceCache<T> {
@@ -124,7 +129,13 @@ export class ResourceCache<T> {
   /** Follows one version until it is served no more, or until the signal aborts. */
   async #follow(resource: KubernetesResource, signal: AbortSignal): Promise<void> {
     const gone = new AbortController();
-    const { client, namespace, metadataOnly, baseDelayMs } = this.#options;
+    const { client, namespace, metadataOnly, baseDelayMs, silenceMs } = this.#options;
+    const ended = AbortSignal.any([signal, gone.signal]);
+    const looking = this.#findPreferred(resource, ended).then((isFound) => {
+      if (!isFound) return;
+      this.#isCurrent = false; // until the objects were read in that version
+      gone.abort();
+    });
     await watchResource({
       client,
       resource,
@@ -132,7 +143,8 @@ export class ResourceCache<T> {
       ...(namespace !== undefined && { namespace }),
       ...(metadataOnly !== undefined && { metadataOnly }),
       ...(baseDelayMs !== undefined && { baseDelayMs }),
-      signal: AbortSignal.any([signal, gone.signal]),
+      ...(silenceMs !== undefined && { silenceMs }),
+      signal: ended,
       onList: (objects) => this.#replace(objects),
       onEvent: (type, object) => this.#take(type, object),
       onCurrent: (isCurrent) => {
@@ -144,6 +156,23 @@ export class ResourceCache<T> {
         if (error.code === 'KUBERNETES_ERR_NOT_FOUND') gone.abort();
       },
     });
+    gone.abort();
+    await looking;
+  }
+
+  /** Waits until a version is served that is preferred to the one in use; false when the signal aborts before. */
+  async #findPreferred({ group, plural, version }: KubernetesResource, signal: AbortSignal): Promise<boolean> {
+    const { client, versions, rediscoverMs = REDISCOVER_MS } = this.#options;
+    if (version === versions[0]) return false;
+    for (;;) {
+      await pause(rediscoverMs, signal);
+      if (signal.aborted) return false;
+      const found = await discoverVersion({ client, group, plural, versions, signal }).catch((err: unknown) => {
+        if (err instanceof KubernetesError) return version; // the watch meets it as well, and tells
+        throw err;
+      });
+      if (found !== version) return true;
+    }
   }
 
   #keep(object: KubernetesObject): Cached<T> | undefined {
