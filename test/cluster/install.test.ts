@@ -15,7 +15,9 @@ import { type KillMoment, startKillingProxy } from './killing-proxy.js';
 import { type Prober, startProber } from './prober.js';
 import { commandsOf, needsPods } from '../docs/documented-commands.js';
 import { ROOT } from '../support/command.js';
+import { IMAGES } from '../support/container-images.js';
 import type { OneNodeCluster } from '../support/one-node-cluster.js';
+import { runProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -37,6 +39,22 @@ beforeAll(async () => {
 async function corefile(): Promise<string> {
   return cluster.kubectl(['-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'jsonpath={.data.Corefile}']);
 }
+
+/** A container that keeps what it learns to itself. */
+const SIDECAR = {
+  container: {
+    image: IMAGES['istio-discovery'],
+    args: [
+      'collect',
+      '--dnstap=unix:///run/istio-discovery/dnstap.sock',
+      '--http-address=:8054',
+      '--store=embedded:///store/hosts',
+    ],
+    startupProbe: { httpGet: { path: '/livez', port: 8054 }, periodSeconds: 1, failureThreshold: 60 },
+    volumeMounts: [{ name: 'istio-discovery-store', mountPath: '/store' }],
+  },
+  volumes: [{ name: 'istio-discovery-store', emptyDir: {} }],
+};
 
 /** A host that nobody has asked for yet becomes a ServiceEntry once the Deployment `web` asks. */
 async function expectToLearn(host: string): Promise<void> {
@@ -65,7 +83,7 @@ async function expectNoLookupLost(sinceMs: number): Promise<void> {
 
 describe('an installer that is killed', () => {
   const NO_MORE = 'no change was left to make';
-  let run: (command: 'install' | 'uninstall', moment: KillMoment) => Promise<string>;
+  let run: (command: readonly string[], moment: KillMoment) => Promise<string>;
 
   beforeAll(async () => {
     await deploy('--set', 'clusterDns.configure=false');
@@ -79,7 +97,7 @@ describe('an installer that is killed', () => {
     writeFileSync(kubeconfig, JSON.stringify({ ...text, 'current-context': 'proxy' }));
     run = async (command, moment) => {
       const [enter = '', ...namespaces] = node.enter;
-      const program = [process.execPath, join(ROOT, 'dist/main.js'), command];
+      const program = [process.execPath, join(ROOT, 'dist/main.js'), ...command];
       const settings = [`--kubeconfig=${kubeconfig}`, '--namespace=istio-discovery'];
       const child = spawn(enter, [...namespaces, ...program, ...settings], { detached: true, stdio: 'ignore' });
       let outcome = NO_MORE;
@@ -93,14 +111,14 @@ describe('an installer that is killed', () => {
   }, STEP_TIMEOUT_MS);
 
   /** Kills it before and after each change that it makes, and lets it go on each time; how often it was killed. */
-  async function runToTheEnd(command: 'install' | 'uninstall'): Promise<number> {
+  async function runToTheEnd(...command: readonly string[]): Promise<number> {
     for (let kills = 0; kills < 20; kills += 1) {
       const moment = kills % 2 === 0 ? 'before' : 'after';
       const outcome = await run(command, moment);
       if (outcome === NO_MORE) return kills;
       expect(outcome).toBe(`killed ${moment} a change`);
     }
-    throw new Error(`${command} never comes to its end`);
+    throw new Error(`${command.join(' ')} never comes to its end`);
   }
 
   it(
@@ -122,6 +140,20 @@ describe('an installer that is killed', () => {
     STEP_TIMEOUT_MS,
   );
 
+  it(
+    'does both with a sidecar as well',
+    async () => {
+      const sidecar = createTemporaryDirectory().file('sidecar.json');
+      writeFileSync(sidecar, JSON.stringify(SIDECAR));
+      // The record, the Deployment, the Corefile, the record that it is verified.
+      expect(await runToTheEnd('install', '--mode=sidecar', `--install-sidecar=${sidecar}`)).toBe(8);
+      expect(await corefile()).toContain('dnstap unix://');
+      expect(await runToTheEnd('uninstall')).toBe(6); // the Corefile, the Deployment, the record
+      expect(await kubeSystemObjects(cluster)).toEqual(before);
+    },
+    STEP_TIMEOUT_MS,
+  );
+
   it('loses no look-up', async () => {
     await expectNoLookupLost(0);
   });
@@ -135,8 +167,23 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
   beforeAll(async () => {
     await cluster.kubectl(['delete', 'serviceentries', '-A', '--all']);
     sinceMs = Date.now();
-    await deploy('--mode', mode);
+    const deploying = deploy('--mode', mode);
+    if (mode === 'sidecar') await killInstallJob();
+    await deploying;
   }, STEP_TIMEOUT_MS);
+
+  /** Once it is at work, which its record shows. */
+  async function killInstallJob(): Promise<void> {
+    const record = ['get', 'configmap', 'istio-discovery-cluster-dns', '-o', 'jsonpath={.data.record\\.json}'];
+    await waitUntil(async () => (await cluster.kubectl(['-n', ours, ...record])).includes('"verified": false'), {
+      what: 'the installer at work',
+      timeoutMs: STEP_TIMEOUT_MS,
+      everyMs: 100,
+    });
+    const pods = ['-l', 'app.kubernetes.io/component=installer'];
+    const deletion = ['delete', 'pods', ...pods, '--grace-period=0', '--force'];
+    expect(await cluster.kubectl(['-n', ours, ...deletion])).toContain('deleted');
+  }
 
   it('writes the ServiceEntry of each host into the namespace of the workload that asked for it', async () => {
     const expected = [
@@ -215,10 +262,67 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
     await part.restart();
   }
 
+  const [whatHappens, thenLearns, happen] =
+    mode === 'collector'
+      ? (['CoreDNS is rolled out in another version', 'version.wild.example.org', rollOutAnotherVersion] as const)
+      : (['a value is changed by helm upgrade', 'upgrade.wild.example.org', changeValue] as const);
+
+  it(
+    `loses no look-up, and goes on learning, when ${whatHappens}`,
+    async () => {
+      const startedMs = Date.now();
+      await happen();
+      await expectToLearn(thenLearns);
+      await expectNoLookupLost(startedMs);
+    },
+    STEP_TIMEOUT_MS,
+  );
+
+  async function rollOutAnotherVersion(): Promise<void> {
+    await setImage(IMAGES.coredns);
+    await cluster.kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s']);
+  }
+
+  async function setImage(image: string): Promise<void> {
+    await cluster.kubectl(['-n', 'kube-system', 'set', 'image', 'deployment/coredns', `coredns=${image}`]);
+  }
+
+  async function changeValue(): Promise<void> {
+    await deploy('--mode', mode, '--set', 'sidecar.resources.requests.cpu=20m');
+    const path = '{.spec.template.spec.initContainers[0].resources.requests.cpu}';
+    const at = ['-n', 'kube-system', 'get', 'deployment', 'coredns'];
+    expect(await cluster.kubectl([...at, '-o', `jsonpath=${path}`])).toBe('20m');
+  }
+
+  it(
+    'goes on learning when a Corefile with a mistake is saved, which doctor tells',
+    async () => {
+      const good = await corefile();
+      await writeCorefile(good.replace('errors', 'errors }'));
+      await waitUntil(async () => (await dnsLogs()).includes('parse failed'), { timeoutMs: 60_000, everyMs: 500 });
+      await expectToLearn(`mistake-${mode}.wild.example.org`);
+      const { kubeconfigFile } = cluster.apiServer;
+      const doctor = runProgram('doctor', '--kubeconfig', kubeconfigFile, '-n', ours, '-o', 'json');
+      await expect(doctor).rejects.toMatchObject({ message: expect.stringContaining('"corefile-refused"') });
+      await writeCorefile(good);
+    },
+    STEP_TIMEOUT_MS,
+  );
+
+  async function writeCorefile(text: string): Promise<void> {
+    const patch = ['--type=merge', '-p', JSON.stringify({ data: { Corefile: text } })];
+    await cluster.kubectl(['-n', 'kube-system', 'patch', 'configmap', 'coredns', ...patch]);
+  }
+
+  async function dnsLogs(): Promise<string> {
+    return cluster.kubectl(['-n', 'kube-system', 'logs', '-l', 'k8s-app=kube-dns', '-c', 'coredns', '--tail=20']);
+  }
+
   it(
     'leaves kube-system as it was, and loses no look-up',
     async () => {
       sinceMs = Date.now();
+      if (mode === 'collector') await setImage(IMAGES['coredns-1.11']); // the removal waits for the rollout
       await deploy('--uninstall');
       expect(await kubeSystemObjects(cluster)).toEqual(before);
       await expectNoLookupLost(sinceMs);

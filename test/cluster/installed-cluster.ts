@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type CommandOptions, ROOT, runCommand } from '../support/command.js';
+import { IMAGES } from '../support/container-images.js';
 import { startOneNodeCluster, type OneNodeCluster } from '../support/one-node-cluster.js';
 import { partPath } from '../support/parts.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
@@ -43,7 +44,7 @@ function volume({ node }: OneNodeCluster, name: string): object {
 
 const IMAGE = [
   '--image',
-  `localhost/istio-discovery:${(JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }).version}`,
+  IMAGES['istio-discovery'],
   '--set',
   'redis.bundled.image.repository=localhost/redis',
   '--set',
