@@ -31,6 +31,46 @@ export function startableCorefile({ port, upstream }: { port: number; upstream: 
     });
 }
 
+const PIECES = [
+  ...['{', '}', ' {', '\n}', '"', '\\"', '#', ' # ', '\n', '\r\n', '\t', '\u00A0', ',', '\uFEFF'],
+  ...['import s\n', '(s) {\n', '\nimport *.override\n', 'dnstap /tap.sock\n', 'dnstap unix:///tap.sock full\n'],
+  ...[
+    '# BEGIN istio-discovery\n',
+    '# END istio-discovery\n',
+    'hosts {\n',
+    '\n. {\n',
+    'tls://.:853 {\n',
+    'corp.example:53 ',
+  ],
+];
+
+/** What becomes of a Corefile when people edit it in a hurry: some of it deleted, doubled, moved, or something put in. */
+export function editedCorefile(texts: readonly string[]): fc.Arbitrary<string> {
+  const edit = fc.record({
+    kind: fc.constantFrom('delete', 'double', 'insert', 'insert', 'move'),
+    at: fc.nat(2000),
+    to: fc.nat(2000),
+    length: fc.integer({ min: 1, max: 40 }),
+    piece: fc.constantFrom(...PIECES),
+  });
+  return fc.tuple(fc.constantFrom(...texts), fc.array(edit, { minLength: 1, maxLength: 4 })).map(([original, edits]) =>
+    edits.reduce((text, { kind, at, to, length, piece }) => {
+      const start = at % (text.length + 1);
+      const [before, range, after] = [
+        text.slice(0, start),
+        text.slice(start, start + length),
+        text.slice(start + length),
+      ];
+      if (kind === 'delete') return before + after;
+      if (kind === 'double') return before + range + range + after;
+      if (kind === 'insert') return before + piece + range + after;
+      const rest = before + after;
+      const target = to % (rest.length + 1);
+      return rest.slice(0, target) + range + rest.slice(target);
+    }, original),
+  );
+}
+
 /** Words and blanks in any order: mostly no Corefile at all. */
 export function wordSoup(): fc.Arbitrary<string> {
   const words = [

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
+import { insertTap } from '../../../src/install/corefile/insert-tap.js';
 import { parseCorefile, type ServerBlock } from '../../../src/install/corefile/parser.js';
 import { runCommand } from '../../support/command.js';
 import { partPath } from '../../support/parts.js';
-import { startableCorefile, wordSoup } from './corefile-arbitrary.js';
+import { editedCorefile, startableCorefile, wordSoup } from './corefile-arbitrary.js';
 import { CORE_FILES } from './corefiles.js';
 
 /** A block as both parsers can show it: a plugin gets its words in one list, however many directives they come from. */
@@ -68,11 +69,64 @@ describe('our parser and that of CoreDNS', () => {
   });
 
   it.each([
-    ['words', wordSoup()],
-    ['characters', characterSoup()],
-  ])('agree on %s in any order, on what can be read and on what cannot', async (_, arbitrary) => {
+    ['words in any order', wordSoup()],
+    ['characters in any order', characterSoup()],
+    ['edited Corefiles', editedCorefile(CORE_FILES.map(({ text }) => text))],
+  ])('agree on %s, on what can be read and on what cannot', async (_, arbitrary) => {
     const { read, refused } = await expectAgreement(fc.sample(arbitrary, 5000));
     expect(read).toBeGreaterThan(100);
     expect(refused).toBeGreaterThan(100);
+  });
+});
+
+interface CountedBlock {
+  readonly taps: number;
+  readonly keys: readonly string[];
+  /** The words of other taps. */
+  readonly others: string;
+  readonly plugins: readonly unknown[];
+}
+
+describe('a tap, to the parser of CoreDNS,', () => {
+  const ENDPOINT = 'unix:///tap.sock';
+  const OPTIONS = { endpoint: ENDPOINT, version: '1.14.7' };
+
+  /** The blocks without our tap in those that are tapped, each with how many of it there are. */
+  function withoutTap(blocks: readonly ShownBlock[], tapped: ReadonlySet<string>): readonly CountedBlock[] {
+    return blocks.map(({ keys, directives: { dnstap = [], ...rest } }) => {
+      const [words, line] = [dnstap.map(({ text }) => text).join(' '), `dnstap ${ENDPOINT} full`];
+      const isTapped = tapped.has(keys.join());
+      const others = isTapped ? words.replace(line, '').trim() : words;
+      const plugins = Object.entries(rest).map(([name, tokens]) => [name, tokens.map(({ text }) => text)]);
+      return { taps: words.split(line).length - 1, keys, others, plugins };
+    });
+  }
+
+  it('is one line more in each tapped block, and nothing else', async () => {
+    const runs = 2000;
+    const texts = fc.sample(editedCorefile(CORE_FILES.map(({ text }) => text)), runs);
+    const before = await parseWithCaddy(texts);
+    const results = texts.map((text) => insertTap(text, OPTIONS));
+    const after = await parseWithCaddy(results.map((result) => ('text' in result ? result.text : '')));
+    let inserted = 0;
+    for (const [index, text] of texts.entries()) {
+      const [result, from, to] = [results[index], before[index], after[index]];
+      if (result === undefined || from === undefined || 'refused' in result) {
+        expect({ text, result }).not.toMatchObject({ result: { refused: 'self-check' } });
+        continue;
+      }
+      if (result.cautions.includes('import-unknown')) continue; // what is imported may hold plugins
+      if (!result.changed || from.error !== undefined || /dnstap|istio-discovery/.test(text)) continue;
+      inserted += 1;
+      expect({ text, error: to?.error }).toEqual({ text, error: undefined });
+      const tapped = new Set(result.tapped.map((keys) => keys.map((key) => key.replace(/,$/, '')).join()));
+      const has = withoutTap(to?.blocks ?? [], tapped);
+      // In a block without plugins a tap would make a failure of what CoreDNS refuses.
+      const expected = withoutTap(from.blocks ?? [], new Set()).map((block) => {
+        return { ...block, taps: tapped.has(block.keys.join()) && block.plugins.length > 0 ? 1 : 0 };
+      });
+      expect({ text, has }).toEqual({ text, has: expected });
+    }
+    expect(inserted).toBeGreaterThan(runs / 10);
   });
 });
