@@ -2,7 +2,7 @@ import { parseCorefile, type CorefileDirective, type ServerBlock } from './coref
 
 /** A server block in the values of the chart `coredns`. */
 export interface HelmServer {
-  readonly zones: readonly { readonly zone: string; readonly scheme?: string }[];
+  readonly zones: readonly { readonly zone: string; readonly scheme?: string; readonly use_tcp?: true }[];
   readonly port: number;
   readonly plugins: readonly HelmPlugin[];
 }
@@ -16,12 +16,13 @@ export interface HelmPlugin {
 /** `[SCHEME://]ZONE[:PORT]` */
 const KEY = /^(?:([a-z0-9]+:\/\/))?(.+?)(?::(\d+))?$/;
 const DEFAULT_PORT = 53;
+const PLAIN_DNS = 'dns://';
 
 /**
  * A Corefile as the `servers` of the chart `coredns`; comments and layout are lost. Undefined where the values cannot say it:
  * imports, snippets, or several keys of a block with another port than 53 (the chart gives the port to the last one only).
  *
- * @see coredns/helm charts/coredns/templates/configmap.yaml
+ * @see coredns/helm charts/coredns/templates/configmap.yaml and _helpers.tpl (`coredns.servicePorts`)
  */
 export function helmServers(corefile: string): readonly HelmServer[] | undefined {
   const bytes = Buffer.from(corefile);
@@ -36,8 +37,13 @@ function toServer({ keys, directives }: ServerBlock, bytes: Buffer): HelmServer 
   const ports = new Set(parts.map(([, , , port]) => Number(port ?? DEFAULT_PORT)));
   const [port = DEFAULT_PORT] = ports;
   if (ports.size !== 1 || (keys.length > 1 && port !== DEFAULT_PORT)) return undefined;
+  const isPlain = parts.every(([, scheme = PLAIN_DNS]) => scheme === PLAIN_DNS);
   return {
-    zones: parts.map(([, scheme, zone = '']) => ({ zone, ...(scheme !== undefined && { scheme }) })),
+    zones: parts.map(([, scheme, zone = '']) => {
+      // The chart makes the ports of the Service from this too, and some versions of it leave out TCP unless told.
+      if (isPlain) return { zone, scheme: PLAIN_DNS, use_tcp: true };
+      return { zone, ...(scheme !== undefined && { scheme }) };
+    }),
     port,
     plugins: directives.map((directive) => toPlugin(directive, bytes)),
   };

@@ -17,7 +17,7 @@ dns://corp.example lab.example:53 {
 `;
     expect(helmServers(corefile)).toEqual([
       {
-        zones: [{ zone: '.' }],
+        zones: [{ zone: '.', scheme: 'dns://', use_tcp: true }],
         port: 53,
         plugins: [
           { name: 'errors' },
@@ -30,10 +30,19 @@ dns://corp.example lab.example:53 {
         ],
       },
       {
-        zones: [{ zone: 'corp.example', scheme: 'dns://' }, { zone: 'lab.example' }],
+        zones: [
+          { zone: 'corp.example', scheme: 'dns://', use_tcp: true },
+          { zone: 'lab.example', scheme: 'dns://', use_tcp: true },
+        ],
         port: 53,
         plugins: [{ name: 'forward', parameters: '. 192.0.2.53' }],
       },
+    ]);
+  });
+
+  it('leaves a block alone that is not plain DNS', () => {
+    expect(helmServers('tls://.:853 {\n    forward . 192.0.2.53\n}\n')?.[0]?.zones).toEqual([
+      { zone: '.', scheme: 'tls://' },
     ]);
   });
 
