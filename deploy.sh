@@ -25,8 +25,10 @@ does not, or if look-ups fail meanwhile, CoreDNS gets back what it had.
   --set KEY=VALUE      one value of the chart; repeatable, stronger than --values
   --timeout DURATION   how long to wait until all pods are ready (default: 10m)
   --no-wait            do not wait for the pods
-  --dry-run            print what would be installed or removed, change nothing
+  --dry-run            print every object and what would be changed in CoreDNS, as a diff; change nothing
   --yes                do not ask
+  --force              install although the doctor says that nothing would be learnt, or that CoreDNS of this cluster
+                       is not to be changed directly; --yes alone stops there
   --uninstall          remove the installation, what it has learnt, and the namespace if this script made it
   --keep-data          with --uninstall: keep the volume of Redis, and the namespace
   --help               this text
@@ -36,7 +38,7 @@ END
 }
 
 say() {
-  printf '%s\n' "$*"
+  printf '%s\n' "$@"
 }
 
 fail() {
@@ -87,6 +89,7 @@ check_cluster() {
   server=$(kube config view --minify -o 'jsonpath={.clusters[0].cluster.server}' 2>/dev/null || true)
   answer=$(kube get --raw /version --request-timeout=10s 2>&1) ||
     fail "the API server of context $context (${server:-no address}) does not answer: $answer"
+  server_version=$(printf '%s\n' "$answer" | sed -n 's/.*"gitVersion": *"\([^"]*\)".*/\1/p')
 }
 
 # exists KIND [NAME] [OPTION...]: fails the script if the API server cannot tell.
@@ -113,13 +116,50 @@ ask() {
 
 # --- the program itself, where it is built and Node is there to run it
 
+main=${chart%/deploy/chart}/dist/main.js
+
+has_program() {
+  command -v node >/dev/null && [ -f "$main" ]
+}
+
+program() {
+  node "$main" "$@" ${context:+"--context=$context"} --namespace="$namespace"
+}
+
+# doctor: shows its report, and keeps what it makes of it in $verdict.
 doctor() {
-  main=${chart%/deploy/chart}/dist/main.js
-  command -v node >/dev/null && [ -f "$main" ] || return 1
-  say ''
-  # Its own exit status says whether there is a problem; the person who is asked next decides.
-  node "$main" doctor ${context:+"--context=$context"} --namespace="$namespace" || true
-  say ''
+  has_program || return 1
+  # Its own exit status says only that there is a problem; which one counts.
+  report=$(program doctor) || true
+  say "" "$report" ""
+  case $(printf '%s\n' "$report" | sed -n 's/^Verdict *//p') in
+    'nothing would be learnt'*) verdict=impossible ;;
+    *'by hand'*) verdict=by-hand ;;
+  esac
+}
+
+# check_verdict HELM-ARGUMENT...: an installation that is pointless, or that its Job would refuse, is not begun.
+check_verdict() {
+  [ -z "$force" ] || return 0
+  case $verdict in
+    impossible) fail 'stopped, nothing was changed: nothing would be learnt (see above); --force installs all the same' ;;
+    by-hand)
+      [ -z "$(render templates/installer.yaml "$@")" ] ||
+        fail 'stopped, nothing was changed: CoreDNS of this cluster is not to be changed directly. Install with --set clusterDns.configure=false, then run the commands above; --force lets the Job try'
+      ;;
+  esac
+}
+
+# render TEMPLATE HELM-ARGUMENT...: the objects of a template of the chart; nothing if there are none with these values.
+render() {
+  template=$1
+  shift
+  helm_ template "$release" "$chart" --show-only "$template" --kube-version "$server_version" "$@" 2>/dev/null || true
+}
+
+# data_of KEY: from objects on standard input, what a ConfigMap has under a key.
+data_of() {
+  kube create --dry-run=client -f - -o "jsonpath={.data.$1}"
 }
 
 # --- what this cluster has
@@ -135,7 +175,10 @@ describe_dns() {
   case $images in
     *coredns*) say "Cluster DNS:  $(printf '%s\n' "$images" | grep coredns | sort -u | tr '\n' ' ')" ;;
     '') say 'Cluster DNS:  none found in kube-system with the label k8s-app=kube-dns' ;;
-    *) say "Cluster DNS:  no CoreDNS, but $(printf '%s\n' "$images" | sort -u | tr '\n' ' ')(not supported by this version)" ;;
+    *)
+      verdict=impossible
+      say "Cluster DNS:  no CoreDNS, but $(printf '%s\n' "$images" | sort -u | tr '\n' ' ')(not supported by this version)"
+      ;;
   esac
   if [ -n "$(kube -n kube-system get daemonset node-local-dns --ignore-not-found -o name 2>/dev/null || true)" ]; then
     say 'Attention:    NodeLocal DNSCache is installed: external names do not pass CoreDNS then, and are not learnt'
@@ -200,11 +243,12 @@ install() {
   say "Image:        ${image:-as the values of the chart say (the nodes must be able to pull it, or have it)}"
   doctor || describe_dns
   if [ -n "$dry_run" ]; then
-    describe_change
+    describe_change "$@"
     exists namespace "$namespace" || { say '---' && namespace_manifest; }
     install_release "$@" --dry-run=server --hide-secret
     return
   fi
+  check_verdict "$@"
   ask "Install istio-discovery?"
   wait_for_removal
   if ! exists namespace "$namespace"; then
@@ -234,10 +278,30 @@ installer_log() {
   kube -n "$namespace" logs -l app.kubernetes.io/component=installer --tail=20 2>/dev/null || true
 }
 
-# describe_change: what becomes of CoreDNS, in words; the objects of the chart follow.
+# describe_change HELM-ARGUMENT...: what the Job below would change in CoreDNS; in words where the program is not built.
 describe_change() {
+  installer=$(render templates/installer.yaml "$@")
+  if [ -z "$installer" ]; then
+    say 'CoreDNS stays as it is: clusterDns.configure is off.'
+  elif ! has_program; then
+    change_in_words
+  else
+    say 'What the Job below changes in CoreDNS, and --uninstall puts back:'
+    files=$(mktemp -d)
+    printf '%s\n' "$installer" | data_of 'sidecar\.json' >"$files/sidecar.json"
+    render templates/configuration.yaml "$@" | data_of 'config\.yaml' >"$files/config.yaml"
+    set -- --config="$files/config.yaml"
+    [ ! -s "$files/sidecar.json" ] || set -- "$@" --mode=sidecar --install-sidecar="$files/sidecar.json"
+    ! printf '%s\n' "$installer" | grep -q -e --install-redis-service= ||
+      set -- "$@" --install-redis-service="$release-redis"
+    program install --dry-run --log-level=error "$@" || say '(see above: the Job would fail)'
+    rm -r "$files"
+  fi
+}
+
+change_in_words() {
   cat <<END
-CoreDNS, changed by the Job below and put back by --uninstall (unless clusterDns.configure is off):
+CoreDNS, changed by the Job below and put back by --uninstall:
   its Corefile gets one line \`dnstap ENDPOINT full\` in each server block for names outside the cluster, where ENDPOINT is
     mode collector: tcp://ADDRESS:PORT, of the Service $release-collector
     mode sidecar:   unix:///run/istio-discovery/dnstap.sock, and its pods get the container of ConfigMap $release-sidecar
@@ -332,6 +396,10 @@ uninstall() {
   fi
   check_corefile
   if [ -n "$dry_run" ]; then
+    if is_configured && has_program; then
+      say 'Would put back in CoreDNS:'
+      program uninstall --dry-run --log-level=error || say '(see above: the Job would fail)'
+    fi
     say 'Would remove:'
     has_release && helm_ get manifest "$release" | kube -n "$namespace" get -f - -o name --ignore-not-found
     [ -n "$keep_data" ] || claims
@@ -363,7 +431,7 @@ END
 
 # --- options
 
-namespace=$release context='' image='' timeout=10m no_wait='' dry_run='' yes='' uninstall='' keep_data=''
+namespace=$release context='' image='' timeout=10m no_wait='' dry_run='' yes='' force='' uninstall='' keep_data='' verdict=''
 
 # Options for Helm are put behind what is still to be read, so that in the end they are all there is.
 left=$#
@@ -403,6 +471,7 @@ while [ "$left" -gt 0 ]; do
     --no-wait) no_wait=yes ;;
     --dry-run) dry_run=yes ;;
     --yes) yes=yes ;;
+    --force) force=yes ;;
     --uninstall) uninstall=yes ;;
     --keep-data) keep_data=yes ;;
     --help | -h)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { stringify } from 'yaml';
 import { ConfigurationError } from '../config/load.js';
 import type { Configuration } from '../config/schema.js';
 import { DEFAULT_CLUSTER_DOMAIN } from '../install/corefile/survey.js';
@@ -7,8 +8,10 @@ import { InstallError } from '../install/install-error.js';
 import { createLogger } from '../telemetry/logger.js';
 import type { InstallContext } from '../install/dns-changes.js';
 import type { InstallOptions } from '../install/install.js';
+import type { DnsPreview } from '../install/preview.js';
 import type { Sidecar } from '../install/sidecar.js';
 import { ExitError } from './exit-error.js';
+import { unifiedDiff } from './line-diff.js';
 import { addSettings, readSettings } from './options.js';
 import type { Terminal } from './terminal.js';
 
@@ -21,10 +24,17 @@ export function installCommand(terminal: Terminal, signal: AbortSignal): Command
   const command = new Command('install').description(
     'Make CoreDNS send to us, see that it does, and put everything back if it does not.',
   );
+  addDryRun(command);
   addSettings(command, SECTIONS);
-  return command.action(async () => {
-    const { install } = await import('../install/install.js');
-    await withOptions(readSettings(command), { terminal, signal }, install);
+  return command.action(async ({ dryRun = false }: DryRunFlag) => {
+    const [{ install }, { previewInstall }] = await Promise.all([
+      import('../install/install.js'),
+      import('../install/preview.js'),
+    ]);
+    await withOptions(readSettings(command), { terminal, signal }, async (options) => {
+      if (!dryRun) return install(options);
+      terminal.stdout.write(formatPreview(await previewInstall(options)));
+    });
   });
 }
 
@@ -41,11 +51,46 @@ export function repairCommand(terminal: Terminal, signal: AbortSignal): Command 
 
 export function uninstallCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('uninstall').description('Give CoreDNS back what it had before `install`.');
+  addDryRun(command);
   addSettings(command, SECTIONS);
-  return command.action(async () => {
-    const { uninstall } = await import('../install/uninstall.js');
-    await withContext(readSettings(command), { terminal, signal }, uninstall);
+  return command.action(async ({ dryRun = false }: DryRunFlag) => {
+    const [{ uninstall }, { previewUninstall }] = await Promise.all([
+      import('../install/uninstall.js'),
+      import('../install/preview.js'),
+    ]);
+    await withContext(readSettings(command), { terminal, signal }, async (context) => {
+      if (!dryRun) return uninstall(context);
+      terminal.stdout.write(formatPreview(await previewUninstall(context)));
+    });
   });
+}
+
+interface DryRunFlag {
+  readonly dryRun?: boolean;
+}
+
+function addDryRun(command: Command): void {
+  command.option('--dry-run', 'print what would be changed in the Corefile and the Deployment, and change nothing');
+}
+
+/** Empty where nothing would be changed. */
+function formatPreview({ namespace, configMap, corefile, deployment, placeholder }: DnsPreview): string {
+  const { address = '', service = '' } = placeholder ?? {};
+  const shown = (text: string): string =>
+    placeholder === undefined ? text : text.replaceAll(`tcp://${address}:`, `tcp://ADDRESS-OF-SERVICE-${service}:`);
+  const yaml = (value: object): string => stringify(value, { compat: 'yaml-1.1', lineWidth: 0 });
+  return [
+    unifiedDiff(
+      `ConfigMap ${namespace}/${configMap.name}, key ${configMap.key}`,
+      corefile.before,
+      shown(corefile.after),
+    ),
+    unifiedDiff(
+      `Deployment ${namespace}/${deployment.name}, spec.template`,
+      yaml(deployment.before),
+      yaml(deployment.after),
+    ),
+  ].join('');
 }
 
 async function withOptions(

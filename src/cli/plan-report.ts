@@ -1,5 +1,6 @@
 import type { ReconcilePreview } from '../reconciler/reconcile-once.js';
 import { describeChanges, type EntryChange } from '../reconciler/entry-change.js';
+import { diffLines } from './line-diff.js';
 
 const SIGNS = { create: '+', update: '~', delete: '-' } as const;
 
@@ -51,24 +52,9 @@ export function formatDiff({ plan }: Pick<ReconcilePreview, 'plan'>): string {
     .map(({ namespace, name, before, after }) => {
       const [from, to] = [linesOf(before), linesOf(after)];
       const head = [`--- ${namespace}/${name}`, `+++ ${namespace}/${name}`];
-      return `${[...head, ...lineDiff(from, to)].join('\n')}\n`;
+      return `${[...head, ...diffLines(from, to)].join('\n')}\n`;
     })
     .join('');
-}
-
-/** Equal lines at both ends are context, what is between them was replaced. */
-function lineDiff(from: readonly string[], to: readonly string[]): readonly string[] {
-  const shorter = Math.min(from.length, to.length);
-  let start = 0;
-  while (start < shorter && from[start] === to[start]) start += 1;
-  let end = 0;
-  while (end < shorter - start && from.at(-1 - end) === to.at(-1 - end)) end += 1;
-  return [
-    ...from.slice(0, start).map((line) => ` ${line}`),
-    ...from.slice(start, from.length - end).map((line) => `-${line}`),
-    ...to.slice(start, to.length - end).map((line) => `+${line}`),
-    ...from.slice(from.length - end).map((line) => ` ${line}`),
-  ];
 }
 
 function linesOf(text: string | undefined): readonly string[] {

@@ -76,6 +76,13 @@ export class DnsChanges {
     return changed;
   }
 
+  async readCorefile(): Promise<string> {
+    const { configMap: name, key, namespace } = this.#workload;
+    const { client, signal } = this.#context;
+    const map: CorefileMap | undefined = await readObject({ client, signal, namespace, name, resource: CONFIG_MAPS });
+    return map?.data?.[key] ?? '';
+  }
+
   async readDeployment(): Promise<Deployment> {
     const { namespace, name } = this.#workload;
     const { client, signal } = this.#context;
@@ -150,21 +157,34 @@ export class DnsChanges {
       timeoutMs,
       code: 'INSTALL_ERR_RECEIVER',
     });
-    const { clusterIP, ports } = (await this.#service(name)).spec;
-    return `tcp://${clusterIP?.includes(':') === true ? `[${clusterIP}]` : clusterIP}:${ports?.[0]?.port}`;
+    return endpointOf(await this.#service(name));
   }
 
-  /** Address of a Service of ours, for pods that cannot look it up. */
+  /** Address of the collector, ready or not; undefined while it has no Service. */
+  async findEndpoint(name: string): Promise<string | undefined> {
+    const service = await this.#findService(name);
+    return service === undefined ? undefined : endpointOf(service);
+  }
+
+  /** Address of a Service of ours, for pods that cannot look it up. @throws InstallError INSTALL_ERR_RECEIVER */
   async serviceAddress(name: string): Promise<string> {
     return (await this.#service(name)).spec.clusterIP ?? '';
   }
 
+  /** The same; undefined where there is none. */
+  async findAddress(name: string): Promise<string | undefined> {
+    return (await this.#findService(name))?.spec.clusterIP;
+  }
+
   async #service(name: string): Promise<Service> {
+    const service = await this.#findService(name);
+    if (service !== undefined) return service;
+    throw new InstallError('INSTALL_ERR_RECEIVER', `there is no Service ${this.#context.namespace}/${name}`);
+  }
+
+  async #findService(name: string): Promise<Service | undefined> {
     const { client, namespace, signal } = this.#context;
-    const service = (await readObject({ client, namespace, name, resource: SERVICES, signal })) as Service | undefined;
-    if (service === undefined)
-      throw new InstallError('INSTALL_ERR_RECEIVER', `there is no Service ${namespace}/${name}`);
-    return service;
+    return (await readObject({ client, namespace, name, resource: SERVICES, signal })) as Service | undefined; // by its resource
   }
 
   async #pods(): ReturnType<typeof readyPods> {
@@ -193,4 +213,9 @@ export class DnsChanges {
   async #sidecarConnections(ip: string): Promise<readonly ConnectionView[] | undefined> {
     return readConnections(ip, this.#context.ports.sidecar);
   }
+}
+
+function endpointOf({ spec: { clusterIP, ports } }: Service): string {
+  const host = clusterIP?.includes(':') === true ? `[${clusterIP}]` : clusterIP;
+  return `tcp://${host}:${ports?.[0]?.port}`;
 }

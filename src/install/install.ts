@@ -1,8 +1,7 @@
-import { insertTap } from './corefile/insert-tap.js';
 import { removeTap } from './corefile/remove-tap.js';
 import { DnsChanges, sha256, type InstallContext, type Mode } from './dns-changes.js';
 import { DnsProbe } from './dns-probe.js';
-import { type Deployment, type DnsWorkload, findDnsWorkload, hasNativeSidecars } from './dns-workload.js';
+import { type Deployment, type DnsWorkload, findDnsWorkload } from './dns-workload.js';
 import { FIELD_MANAGER } from './cluster-changes.js';
 import { InstallError } from './install-error.js';
 import {
@@ -13,14 +12,8 @@ import {
   deleteRecord,
   writeRecord,
 } from './record.js';
-import {
-  type Sidecar,
-  SOCKET_DIRECTORY,
-  withEnvironment,
-  withoutSidecar,
-  withRestart,
-  withSidecar,
-} from './sidecar.js';
+import { type Sidecar, SOCKET_ENDPOINT, withoutSidecar, withRestart } from './sidecar.js';
+import { wantedCorefile, wantedDeployment } from './wanted-dns.js';
 
 export interface InstallOptions extends InstallContext {
   readonly mode: Mode;
@@ -90,8 +83,7 @@ class Installation {
   async run(): Promise<void> {
     const { mode } = this.#options;
     const previous = (await readRecord(this.#location))?.record;
-    const endpoint =
-      mode === 'sidecar' ? `unix://${SOCKET_DIRECTORY}/dnstap.sock` : await this.#dns.collectorEndpoint();
+    const endpoint = mode === 'sidecar' ? SOCKET_ENDPOINT : await this.#dns.collectorEndpoint();
     const undo: Undo = { previous, deployment: await this.#dns.readDeployment() };
     try {
       // Only recorded at first: a Corefile that cannot be edited must not cost a rollout.
@@ -110,14 +102,11 @@ class Installation {
   }
 
   async #rollOutSidecar(): Promise<void> {
-    const { client, redisService, sidecar, signal, log } = this.#options;
-    if (sidecar === undefined) throw new InstallError('INSTALL_ERR_SETTINGS', 'sidecar mode needs install.sidecar');
-    const environment =
-      redisService === undefined ? {} : { REDIS_ADDRESS: await this.#dns.serviceAddress(redisService) };
-    const native = await hasNativeSidecars(client, signal);
-    const options = { sidecar: withEnvironment(sidecar, environment), coredns: this.#workload.container, native };
-    log.info({ native }, 'rolling out the sidecar');
-    await this.#dns.changeDeployment((deployment) => withSidecar(deployment, options), this.#watched());
+    const { mode, redisService, log } = this.#options;
+    const redisAddress = redisService === undefined ? undefined : await this.#dns.serviceAddress(redisService);
+    const change = await wantedDeployment(mode, { ...this.#options, workload: this.#workload, redisAddress });
+    log.info({}, 'rolling out the sidecar');
+    await this.#dns.changeDeployment(change, this.#watched());
   }
 
   /** Records how the Corefile is to be, then writes it. */
@@ -145,19 +134,12 @@ class Installation {
     endpoint: string,
     previous: InstallRecord | undefined,
   ): { original: string; written: string } {
-    const { clusterDomain, log } = this.#options;
-    const inserted = insertTap(corefile, { endpoint, clusterDomain, ...this.#workload.context });
-    if ('refused' in inserted) {
-      const { refused, line } = inserted;
-      const where = line === undefined ? '' : ` (line ${line})`;
-      throw new InstallError('INSTALL_ERR_COREFILE', `the Corefile cannot be given a dnstap line: ${refused}${where}`);
-    }
-    log.debug({ cautions: inserted.cautions, tapped: inserted.tapped }, 'Corefile edited');
-    if (previous !== undefined && sha256(corefile) === previous.written) {
-      return { original: previous.original, written: inserted.text };
-    }
+    const { clusterDomain } = this.#options;
+    const written = wantedCorefile(corefile, { endpoint, clusterDomain, workload: this.#workload });
+    if (previous !== undefined && sha256(corefile) === previous.written)
+      return { original: previous.original, written };
     const bare = removeTap(corefile);
-    return { original: 'text' in bare ? bare.text : corefile, written: inserted.text };
+    return { original: 'text' in bare ? bare.text : corefile, written };
   }
 
   /** Restarts the pods once where that is what it takes: no `reload`, or one that an earlier bad Corefile has stopped. */

@@ -4,7 +4,9 @@ import type { Deployment, PodSpec } from './dns-workload.js';
 /** Name of the container; the names of its volumes begin with it. That is how they are found again. */
 const SIDECAR_NAME = 'istio-discovery';
 const SOCKET_VOLUME = `${SIDECAR_NAME}-socket`;
-export const SOCKET_DIRECTORY = '/run/istio-discovery';
+const SOCKET_DIRECTORY = '/run/istio-discovery';
+/** Where CoreDNS sends to in sidecar mode. */
+export const SOCKET_ENDPOINT = `unix://${SOCKET_DIRECTORY}/dnstap.sock`;
 
 /** What sidecar mode adds to the pods of CoreDNS, as the chart renders it. */
 export interface Sidecar {

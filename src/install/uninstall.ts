@@ -19,7 +19,7 @@ export async function uninstall(context: InstallContext): Promise<void> {
   const found = await readRecord(location);
   const workload = await findDnsWorkload(client, signal);
   const dns = new DnsChanges(context, workload);
-  const changed = await dns.changeCorefile((corefile) => restored(corefile, found?.record));
+  const changed = await dns.changeCorefile((corefile) => restoredCorefile(corefile, found?.record));
   log.info({ changed }, 'Corefile restored');
   if (found !== undefined) {
     try {
@@ -36,7 +36,8 @@ export async function uninstall(context: InstallContext): Promise<void> {
   log.info({}, 'the cluster DNS is as it was');
 }
 
-function restored(corefile: string, record: InstallRecord | undefined): string {
+/** @throws InstallError INSTALL_ERR_COREFILE */
+export function restoredCorefile(corefile: string, record: InstallRecord | undefined): string {
   if (record !== undefined && sha256(corefile) === record.written) return record.original;
   const removal = removeTap(corefile, record === undefined ? {} : { unmarkedEndpoint: record.endpoint });
   if ('text' in removal) return removal.text;

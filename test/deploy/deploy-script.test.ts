@@ -1,5 +1,6 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { applyPlatform, removePlatform } from '../install/platform.js';
 import { ROOT, runCommand } from '../support/command.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { startKubeControllerManager } from '../support/kube-controller-manager.js';
@@ -25,6 +26,7 @@ beforeAll(async () => {
   server = await startKubeApiserver({ crds: 'istio-crds', serviceAccounts: true });
   await startKubeControllerManager(server);
   tools = await directoryOf('kubectl', 'helm');
+  await applyPlatform(server, 'kubeadm'); // or the doctor, where there is Node to run it, finds no DNS
   await writeCorefile(COREFILE);
 });
 
@@ -74,6 +76,71 @@ async function read(what: readonly string[], jsonpath: string): Promise<string> 
 async function collectorAddress(namespace: string): Promise<string> {
   return read(['service', 'istio-discovery-collector', '-n', namespace], '{.spec.clusterIP}');
 }
+
+// First of all: where something is installed, to install again is how it is mended, and nothing is refused.
+describe('with the program built', () => {
+  // As on a machine where `npm ci` and a build were run: deploy.sh asks the doctor.
+  const withNode = async (args: readonly string[]): Promise<Outcome> =>
+    deploy(args, { PATH: `${dirname(process.execPath)}:${tools}:${SYSTEM_PATH}` });
+
+  /** Runs with the cluster DNS of a platform in place of what the other tests have. */
+  async function onPlatform(platform: string, work: () => Promise<void>): Promise<void> {
+    await exchange('kubeadm', platform);
+    try {
+      await work();
+    } finally {
+      await exchange(platform, 'kubeadm');
+      await writeCorefile(COREFILE);
+    }
+  }
+
+  async function exchange(before: string, after: string): Promise<void> {
+    await removePlatform(server, before);
+    await applyPlatform(server, after);
+  }
+
+  it('shows with --dry-run what becomes of the Corefile and of the Deployment, as a diff', async () => {
+    const at = ['--dry-run', '--namespace', 'nowhere'];
+    const line = '+    dnstap tcp://ADDRESS-OF-SERVICE-istio-discovery-collector:6000 full';
+    const head = '--- ConfigMap kube-system/coredns, key Corefile';
+    const collector = await withNode(at);
+    expect(collector).toMatchObject({ status: 0 });
+    expect(collector.output.split('\n')).toEqual(expect.arrayContaining([head, ' .:53 {', line, 'kind: StatefulSet']));
+    const sidecar = await withNode([...at, '--mode=sidecar']);
+    const changed = sidecar.output.split('\n').filter((each) => /^[-+]/.test(each));
+    expect(changed).toEqual(
+      expect.arrayContaining([
+        '+    dnstap unix:///run/istio-discovery/dnstap.sock full',
+        '--- Deployment kube-system/coredns, spec.template',
+        '+      name: istio-discovery',
+      ]),
+    );
+    expect(changed.filter((each) => /^-(?!--)/.test(each))).toEqual([]); // nothing is taken out
+    const off = await withNode([...at, '--set', 'clusterDns.configure=false']);
+    expect(off.output).not.toContain(head);
+  });
+
+  it('does not begin what its Job would refuse, and goes on where that is left to the operator', async () => {
+    await onPlatform('k3s', async () => {
+      const at = ['--namespace', 'by-hand'];
+      const stopped = await withNode(['--yes', '--no-wait', ...at]);
+      expect(stopped).toMatchObject({ status: 1, output: expect.stringContaining('coredns-custom') });
+      expect(await read(['namespace', 'by-hand'], '{.metadata.name}')).toBe('');
+      expect(await withNode([...INSTALL, ...at])).toMatchObject({ status: 0 });
+      expect(await withNode(['--uninstall', '--yes', '--no-wait', ...at])).toMatchObject({ status: 0 });
+    });
+  });
+
+  it('does not begin what would be pointless, unless it is forced', async () => {
+    await onPlatform('openshift', async () => {
+      const at = ['--namespace', 'pointless'];
+      const stopped = await withNode([...INSTALL, ...at]);
+      expect(stopped).toMatchObject({ status: 1, output: expect.stringContaining('dns-openshift') });
+      expect(await read(['namespace', 'pointless'], '{.metadata.name}')).toBe('');
+      expect(await withNode([...INSTALL, ...at, '--force'])).toMatchObject({ status: 0 });
+    });
+  });
+});
 
 describe('install', () => {
   const at = ['-n', 'istio-discovery'];
@@ -309,7 +376,7 @@ it.each(['--help', '-h'])('prints its usage with %s, without a cluster', async (
 async function systemDirectory(): Promise<string> {
   const directory = createTemporaryDirectory().file('system');
   mkdirSync(directory);
-  for (const name of ['cat', 'dirname', 'grep', 'sort', 'tr']) {
+  for (const name of ['cat', 'dirname', 'grep', 'sed', 'sort', 'tr']) {
     const { stdout } = await runCommand('/bin/sh', ['-c', `command -v ${name}`], { environment: {} });
     symlinkSync(stdout.trim(), join(directory, name));
   }
