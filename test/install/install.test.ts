@@ -273,9 +273,11 @@ it('restarts a CoreDNS that a bad Corefile has made deaf', async () => {
   await install(options());
   const good = await cluster.corefile();
   await cluster.writeCorefile(good.replace('errors', 'errors\n    nonsense'));
-  await waitUntil(() => cluster.log().includes('nonsense'), { what: 'that CoreDNS refuses it' });
+  await waitUntil(() => cluster.logs().every((log) => log.includes('nonsense')), { what: 'that CoreDNS refuses it' });
   await cluster.writeCorefile(good);
-  await waitUntil(() => cluster.log().includes('close of closed channel'), { what: 'the end of its reloading' });
+  await waitUntil(() => cluster.logs().every((log) => log.includes('close of closed channel')), {
+    what: 'the end of its reloading',
+  });
   await install(options({ timeoutMs: PATIENT_MS }));
   await uninstall(options());
   await expectAsBefore();

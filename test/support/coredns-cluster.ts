@@ -23,8 +23,8 @@ export interface CoreDnsCluster {
   corefile(): Promise<string>;
   /** Replaces the Corefile as a person with kubectl would. */
   writeCorefile(text: string): Promise<void>;
-  /** What the CoreDNS of the pods that run have printed. */
-  log(): string;
+  /** What the containers of each pod that runs have printed. */
+  logs(): readonly string[];
   /** Ends each CoreDNS, as if their node was gone. */
   killCoreDns(): Promise<void>;
   /** The version that the kubelet says it has. */
@@ -95,7 +95,7 @@ export async function startCoreDnsCluster(
       const patch = ['--type=merge', '-p', JSON.stringify({ data: { Corefile: text } })];
       await server.kubectl(['-n', NAMESPACE, 'patch', 'configmap', 'coredns', ...patch]);
     },
-    log: () => kubelet.log(),
+    logs: () => kubelet.logs(),
     killCoreDns: async () => kubelet.killCoreDns(),
     setKubeletVersion: async (kubeletVersion: string) => {
       const patch = [
@@ -167,6 +167,8 @@ interface RunningPod {
   readonly ip: string;
   readonly directory: TemporaryDirectory;
   readonly parts: Part[];
+  /** Settles when its containers run, or one of them cannot. */
+  starting: Promise<void>;
 }
 
 interface KubeletOptions {
@@ -199,8 +201,8 @@ class StandInKubelet {
     await this.#running;
   }
 
-  log(): string {
-    return [...this.#pods.values()].flatMap(({ parts }) => parts.map((part) => part.log())).join('');
+  logs(): readonly string[] {
+    return [...this.#pods.values()].map(({ parts }) => parts.map((part) => part.log()).join(''));
   }
 
   async killCoreDns(): Promise<void> {
@@ -242,14 +244,16 @@ class StandInKubelet {
   /** Does not wait until the pod is ready: others are waiting. */
   async #start(pod: Pod): Promise<void> {
     this.#started += 1;
-    const running = {
+    const running: RunningPod = {
       ip: `${this.#options.podNetwork}.${this.#started}`,
       directory: createTemporaryDirectory(),
       parts: [],
+      starting: Promise.resolve(),
     };
     this.#pods.set(pod.metadata.name, running);
     await writeCorefile(running.directory, await this.#readCorefile());
-    void this.#runContainers(pod, running).catch(() => undefined); // a pod that does not become ready: what a test waits for fails
+    // One that cannot be started does not become ready, and what a test waits for does not come.
+    running.starting = this.#runContainers(pod, running).catch(() => undefined);
   }
 
   async #runContainers({ metadata, spec }: Pod, running: RunningPod): Promise<void> {
@@ -296,6 +300,7 @@ class StandInKubelet {
     const { client } = this.#options;
     const running = this.#pods.get(name);
     this.#pods.delete(name);
+    await running?.starting; // or what is being started would stay, at the address of the others
     await Promise.all(running?.parts.map(async (part) => part.stop()) ?? []);
     const path = resourcePath(PODS, { namespace: NAMESPACE, name });
     await client.request({ method: 'DELETE', path, body: { gracePeriodSeconds: 0 } });
