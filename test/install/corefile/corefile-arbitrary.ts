@@ -31,18 +31,16 @@ export function startableCorefile({ port, upstream }: { port: number; upstream: 
     });
 }
 
-const PIECES = [
-  ...['{', '}', ' {', '\n}', '"', '\\"', '#', ' # ', '\n', '\r\n', '\t', '\u00A0', ',', '\uFEFF'],
-  ...['import s\n', '(s) {\n', '\nimport *.override\n', 'dnstap /tap.sock\n', 'dnstap unix:///tap.sock full\n'],
-  ...[
-    '# BEGIN istio-discovery\n',
-    '# END istio-discovery\n',
-    'hosts {\n',
-    '\n. {\n',
-    'tls://.:853 {\n',
-    'corp.example:53 ',
-  ],
+const CHARACTERS = ['{', '}', ' {', '\n}', '"', '\\"', '#', ' # ', '\n', '\r\n', '\t', '\u00A0', ',', '\uFEFF'];
+const DIRECTIVES = [
+  'import s\n',
+  '\nimport *.override\n',
+  'dnstap /tap.sock\n',
+  'dnstap unix:///tap.sock full\n',
+  'hosts {\n',
 ];
+const KEYS = ['(s) {\n', '\n. {\n', 'tls://.:853 {\n', 'corp.example:53 '];
+const PIECES = [...CHARACTERS, ...DIRECTIVES, ...KEYS, '# BEGIN istio-discovery\n', '# END istio-discovery\n'];
 
 /** What becomes of a Corefile when people edit it in a hurry: some of it deleted, doubled, moved, or something put in. */
 export function editedCorefile(texts: readonly string[]): fc.Arbitrary<string> {
