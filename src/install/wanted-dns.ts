@@ -1,9 +1,8 @@
 import { insertTap } from './corefile/insert-tap.js';
-import type { Mode } from './dns-changes.js';
+import type { InstallContext, Mode } from './dns-changes.js';
 import { type Deployment, type DnsWorkload, hasNativeSidecars } from './dns-workload.js';
 import { InstallError } from './install-error.js';
-import type { InstallOptions } from './install.js';
-import { withEnvironment, withoutSidecar, withSidecar } from './sidecar.js';
+import { type Sidecar, withEnvironment, withoutSidecar, withSidecar } from './sidecar.js';
 
 /**
  * The Corefile with our line.
@@ -29,8 +28,9 @@ export function wantedCorefile(
  */
 export async function wantedDeployment(
   mode: Mode,
-  options: Pick<InstallOptions, 'client' | 'sidecar' | 'signal'> & {
+  options: Pick<InstallContext, 'client' | 'signal'> & {
     readonly workload: DnsWorkload;
+    readonly sidecar?: Sidecar | undefined;
     /** Address of the Redis of the sidecar, which pods of the cluster DNS cannot look up. */
     readonly redisAddress?: string | undefined;
   },
