@@ -75,9 +75,19 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (values.version === true) return { action: 'version' };
   const [action, target, ...rest] = positionals;
   if (target === undefined || rest.length > 0) throw refuse('expected decode FILE or receive ENDPOINT');
-  if (action === 'decode') return { action, file: target, ...outputOptions(values) };
+  if (action === 'decode') {
+    refuseReceiveOptions(values);
+    return { action, file: target, ...outputOptions(values) };
+  }
   if (action === 'receive') return { action, endpoint: target, ...outputOptions(values), ...receiveOptions(values) };
   throw refuse(`expected decode or receive, found ${action}`);
+}
+
+const RECEIVE_OPTIONS = ['socket-mode', 'allow', 'tls-cert', 'tls-key', 'tls-ca', 'tls-subject'] as const;
+
+function refuseReceiveOptions(values: Values): void {
+  const found = RECEIVE_OPTIONS.find((name) => values[name] !== undefined);
+  if (found !== undefined) throw refuse(`--${found} goes with receive, not with decode`);
 }
 
 function parse(args: readonly string[]) {

@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 
 import { type Command, parseCommandLine, USAGE } from './command-line.js';
 import { DnstapError } from './errors.js';
-import { readFrameStreamFile } from './frame-stream-file-reader.js';
+import { type FrameStreamFileResult, readFrameStreamFile } from './frame-stream-file-reader.js';
 import { FrameStreamFileWriter } from './frame-stream-file-writer.js';
 import { FramePrinter } from './frame-printer.js';
 import { Receiver, type ReceiverOptions } from './receiver.js';
@@ -62,6 +62,7 @@ async function packageVersion(): Promise<string> {
 
 async function decode(command: Decode, { input, output, errorOutput, signal }: CommandContext): Promise<void> {
   const printer = new FramePrinter(output, command.format);
+  if (command.writePath !== undefined) await refuseOntoItself(command.file, command.writePath);
   const writer = command.writePath === undefined ? undefined : await FrameStreamFileWriter.open(command.writePath);
   const recording: Promise<void>[] = [];
   try {
@@ -77,15 +78,38 @@ async function decode(command: Decode, { input, output, errorOutput, signal }: C
       signal,
       ...(command.maxFrameBytes !== undefined && { maxFrameBytes: command.maxFrameBytes }),
     });
-    if (!result.complete)
-      errorOutput.write(`dnstap-ts: the input ends without STOP, ${result.truncatedBytes} bytes of a frame cut off\n`);
-    if (result.oversizeFrames > 0) errorOutput.write(`dnstap-ts: ${result.oversizeFrames} oversize frames skipped\n`);
-    if (result.trailingBytes > 0) errorOutput.write(`dnstap-ts: ${result.trailingBytes} bytes after STOP ignored\n`);
+    for (const remark of remarks(result)) errorOutput.write(`dnstap-ts: ${remark}\n`);
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
     await writer?.close();
   }
+}
+
+/** What of a file was not read, and why. */
+function remarks({
+  bytes,
+  complete,
+  truncatedBytes,
+  oversizeFrames,
+  trailingBytes,
+}: FrameStreamFileResult): readonly string[] {
+  const cut = truncatedBytes === 0 ? '' : `, ${truncatedBytes} bytes of a frame cut off`;
+  const end = bytes === 0 ? 'the input is empty' : `the input ends without STOP${cut}`;
+  return [
+    ...(complete ? [] : [end]),
+    ...(oversizeFrames > 0 ? [`frames skipped for their length, see --max-frame-bytes: ${oversizeFrames}`] : []),
+    ...(trailingBytes > 0
+      ? [`${trailingBytes} bytes after STOP ignored: of files joined together only the first is read`]
+      : []),
+  ];
+}
+
+/** A recording onto itself would empty the file before it is read. */
+async function refuseOntoItself(file: string, writePath: string): Promise<void> {
+  const [from, to] = await Promise.all([file, writePath].map((path) => stat(path).catch(() => undefined)));
+  if (from === undefined || to === undefined || from.ino !== to.ino || from.dev !== to.dev || !from.isFile()) return;
+  throw new DnstapError('DNSTAP_ERR_FILE', `--write would empty ${file} before it is read`);
 }
 
 async function receive(command: Receive, { output, errorOutput, signal }: CommandContext): Promise<void> {
@@ -114,8 +138,9 @@ async function receive(command: Receive, { output, errorOutput, signal }: Comman
     await recorder.close();
   }
   await printer.drained();
-  const { frames, droppedFrames } = receiver.statistics();
-  errorOutput.write(`dnstap-ts: ${frames} frames received, ${droppedFrames} dropped\n`);
+  const { frames, droppedFrames, oversizeFrames } = receiver.statistics();
+  const oversize = oversizeFrames === 0 ? '' : `, ${oversizeFrames} skipped for their length (see --max-frame-bytes)`;
+  errorOutput.write(`dnstap-ts: ${frames} frames received, ${droppedFrames} dropped${oversize}\n`);
 }
 
 function receiverOptions(command: Receive): Omit<ReceiverOptions, 'onFrame' | 'tls'> {

@@ -44,15 +44,15 @@ const GZIP_MAGIC = 0x1f8b; // RFC 1952 section 2.3.1
  * @param source path of a file, or a stream of Buffers
  * @throws FrameStreamsError when the bytes are not a Frame Streams file of this content type; frames before the fault
  * have been delivered
- * @throws DnstapError `DNSTAP_ERR_FILE` when reading or decompressing fails
+ * @throws DnstapError `DNSTAP_ERR_FILE` when reading or decompressing fails, `DNSTAP_ERR_OPTION`
  */
 export async function readFrameStreamFile(
   source: string | Readable,
   options: FrameStreamFileReadOptions,
 ): Promise<FrameStreamFileResult> {
   options.signal?.throwIfAborted();
-  const input = typeof source === 'string' ? createReadStream(source) : source;
   const file = new FileReading(options);
+  const input = typeof source === 'string' ? createReadStream(source) : source;
   const abort = () => void input.destroy(new Error('aborted'));
   options.signal?.addEventListener('abort', abort, { once: true });
   try {

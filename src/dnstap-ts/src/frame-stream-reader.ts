@@ -6,11 +6,24 @@ import {
   DNSTAP_CONTENT_TYPE,
   encodeControlFrame,
 } from './control-frame.js';
-import { FrameStreamsError } from './errors.js';
-import { type FrameSink, FrameSplitter } from './frame-splitter.js';
+import { DnstapError, FrameStreamsError } from './errors.js';
+import { type FrameSink, FrameSplitter, HARD_MAX_FRAME_BYTES } from './frame-splitter.js';
 
 /** Longer data frames are skipped and counted unless an option says otherwise: 256 KiB, as `fstrm_capture`. */
 export const DEFAULT_MAX_FRAME_BYTES = 256 * 1024;
+
+/**
+ * The limit that an option sets, or the default.
+ *
+ * @throws DnstapError `DNSTAP_ERR_OPTION` unless it is from 1 byte to 16 MiB
+ */
+export function frameLimit(maxFrameBytes: number = DEFAULT_MAX_FRAME_BYTES): number {
+  if (Number.isSafeInteger(maxFrameBytes) && maxFrameBytes > 0 && maxFrameBytes <= HARD_MAX_FRAME_BYTES) {
+    return maxFrameBytes;
+  }
+  const expected = `a number of bytes from 1 to ${HARD_MAX_FRAME_BYTES}`;
+  throw new DnstapError('DNSTAP_ERR_OPTION', `maxFrameBytes must be ${expected}, found ${maxFrameBytes}`);
+}
 
 /** `unidirectional` for files and pipes; `either` for sockets, where the first frame of the peer decides. */
 export type ReaderMode = 'either' | 'unidirectional';
@@ -55,6 +68,7 @@ export class FrameStreamReader {
   #state: State = 'opening';
   #bidirectional = false;
 
+  /** @throws DnstapError `DNSTAP_ERR_OPTION` */
   constructor(
     handler: FrameStreamReaderHandler,
     options: { readonly contentType?: string; readonly maxFrameBytes?: number; readonly mode?: ReaderMode } = {},
@@ -62,7 +76,7 @@ export class FrameStreamReader {
     this.#handler = handler;
     this.#contentType = options.contentType ?? DNSTAP_CONTENT_TYPE;
     this.#mode = options.mode ?? 'either';
-    this.#splitter = new FrameSplitter(this.#sink(), options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES);
+    this.#splitter = new FrameSplitter(this.#sink(), frameLimit(options.maxFrameBytes));
   }
 
   /** True from START to STOP. */
@@ -109,9 +123,10 @@ export class FrameStreamReader {
   /** What is wrong with a first frame is always the same: this is not Frame Streams. */
   #firstFrameError(error: FrameStreamsError): FrameStreamsError {
     if (this.#state !== 'opening') return error;
-    return new FrameStreamsError('DNSTAP_ERR_NOT_FRAME_STREAMS', `expected READY or START: ${error.message}`, {
-      cause: error,
-    });
+    return new FrameStreamsError(
+      'DNSTAP_ERR_NOT_FRAME_STREAMS',
+      `expected a READY or START frame, found a ${error.message}`,
+    );
   }
 
   #control(buffer: Buffer, start: number, end: number): void {

@@ -8,8 +8,7 @@ import { CodeCounter, type ConnectionStatistics, type ReceiverStatistics } from 
 import { channels } from './diagnostics.js';
 import { type Endpoint, formatEndpoint, parseEndpoint } from './endpoint.js';
 import { DnstapError, type DnstapErrorCode } from './errors.js';
-import { HARD_MAX_FRAME_BYTES } from './frame-splitter.js';
-import { DEFAULT_MAX_FRAME_BYTES } from './frame-stream-reader.js';
+import { frameLimit } from './frame-stream-reader.js';
 import { type FrameHandler, ReceiverConnection } from './receiver-connection.js';
 import { certificateNames, type ReceiverTlsOptions, secureContextOptions } from './tls-options.js';
 import { listenError, listenOnUnixSocket, type UnixSocketAccess } from './unix-socket.js';
@@ -87,9 +86,7 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
     this.#endpoint = parseEndpoint(options.endpoint);
     this.#maxConnections = positive('maxConnections', options.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
     positive('handshakeTimeoutMs', options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS);
-    if (positive('maxFrameBytes', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES) > HARD_MAX_FRAME_BYTES) {
-      throw new DnstapError('DNSTAP_ERR_OPTION', `maxFrameBytes may be at most ${HARD_MAX_FRAME_BYTES}`);
-    }
+    frameLimit(options.maxFrameBytes);
     if ((this.#endpoint.kind === 'tls') !== (options.tls !== undefined)) {
       throw new DnstapError('DNSTAP_ERR_OPTION', 'a tls:// endpoint and the option tls need each other');
     }
@@ -251,7 +248,7 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
       peer: this.#peerName(socket),
       contentType: this.#options.contentType,
       refuse: () => socket.destroy(),
-      maxFrameBytes: this.#options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES,
+      maxFrameBytes: frameLimit(this.#options.maxFrameBytes),
       handshakeTimeoutMs: this.#options.handshakeTimeoutMs ?? DEFAULT_HANDSHAKE_TIMEOUT_MS,
       onFrame: this.#options.onFrame,
       onHandshake: (connection) => this.#handshakeDone(connection),

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -241,6 +241,53 @@ describe('dnstap-ts decode', () => {
     expect(lines((await run(['decode', source, '--json', '--write', copy])).output)).toHaveLength(2);
   });
 
+  it('does not empty the file that it is to read', async () => {
+    const source = capture(CLIENT_QUERY);
+    const before = readFileSync(source);
+    const link = join(directory, 'link.fstrm');
+    linkSync(source, link);
+    for (const target of [source, link]) {
+      expect(await run(['decode', source, '--write', target])).toMatchObject({
+        status: 1,
+        errors: expect.stringContaining('DNSTAP_ERR_FILE'),
+      });
+    }
+    expect(readFileSync(source).equals(before)).toBe(true);
+  });
+
+  it.each([
+    ['nothing at all', '', 'the input is empty'],
+    ['no frame that is cut off', START, 'the input ends without STOP\n'],
+    ['a frame over the limit', `${START}00040001${'00'.repeat(0x40001)}${STOP}`, '--max-frame-bytes: 1'],
+    ['one recording after another', `${START}${STOP}${START}${STOP}`, 'only the first is read'],
+    ['START without a content type', `000000000000000400000002${STOP}`, ''],
+    ['no control frame in between', `${START}${dataFrame(CLIENT_QUERY)}${STOP}`, ''],
+  ])('reads %s, and says what it has not read', async (_name, hex, remark) => {
+    const { status, errors } = await run(['decode', '-'], Readable.from([bytes(hex)]));
+    expect(status).toBe(0);
+    if (remark === '') expect(errors).toBe('');
+    else expect(errors).toContain(remark);
+  });
+
+  it('says once what it expected of a first frame', async () => {
+    const { status, errors } = await run(['decode', '-'], Readable.from([bytes(dataFrame(CLIENT_QUERY))]));
+    expect(status).toBe(1);
+    expect(errors.match(/data frame/g)).toHaveLength(1);
+  });
+
+  it('fails when its output cannot be written, and not when its reader has seen enough', async () => {
+    const source = capture(...Array.from({ length: 5000 }, () => CLIENT_RESPONSE));
+    const status = async (line: string): Promise<number | null> => {
+      const shell = spawn('bash', ['-c', `"$0" "$1" decode "$2" ${line}`, process.execPath, MAIN, source], {
+        stdio: 'ignore',
+      });
+      const [code] = (await once(shell, 'exit')) as [number | null];
+      return code;
+    };
+    expect(await status('| head -1; exit "${PIPESTATUS[0]}"')).toBe(0);
+    if (existsSync('/dev/full')) expect(await status('>/dev/full')).toBe(1);
+  });
+
   it('keeps no more in memory than its output takes', async () => {
     const output = new PassThrough({ highWaterMark: 1000 });
     const signal = new AbortController().signal;
@@ -268,6 +315,8 @@ describe('dnstap-ts decode', () => {
     ['two files', ['decode', 'x', 'y'], 2, 'Usage:'],
     ['a mode that is none', ['receive', '/x', '--socket-mode', '999'], 2, 'Usage:'],
     ['half of TLS', ['receive', 'tls://127.0.0.1:0', '--tls-cert', 'x'], 2, 'Usage:'],
+    ['an option of the other command', ['decode', 'x', '--allow', '192.0.2.0/24'], 2, '--allow goes with receive'],
+    ['a limit of nothing', ['decode', '-', '--max-frame-bytes', '0'], 1, 'DNSTAP_ERR_OPTION'],
     ['an endpoint that is none', ['receive', 'x'], 1, 'DNSTAP_ERR_ENDPOINT'],
     [
       'a certificate that is missing',
