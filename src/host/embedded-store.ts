@@ -166,16 +166,18 @@ class EmbeddedStore implements HostStore {
   attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
     return this.#exclusive(async (edit) => {
       for (const { hostname, evidence, workload, attribution } of attributions) {
-        const from = `evidence!${hostname}!${pendingField(evidence)}`;
-        const usage = await edit.get<StoredUsage>(from);
-        const stored = await edit.get<StoredHost>(`host!${hostname}`);
-        if (usage === undefined || stored === undefined) continue;
-        edit.delete(from);
-        edit.put(`host!${hostname}`, { ...stored, pending: stored.pending - 1 });
+        const usage = await takePending(edit, hostname, evidence);
+        if (usage === undefined) continue;
         const to = `evidence!${hostname}!${workloadField(workload, attribution)}`;
         await edit.load([to]);
         addUsage(edit, to, toUsage(usage));
       }
+    });
+  }
+
+  dismiss(evidence: readonly Pick<EvidenceAttribution, 'hostname' | 'evidence'>[]): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const { hostname, evidence: one } of evidence) await takePending(edit, hostname, one);
     });
   }
 
@@ -332,4 +334,19 @@ class EmbeddedStore implements HostStore {
       throw toStoreError(err);
     });
   }
+}
+
+/** Takes a row of pending evidence out; undefined when there is none. */
+async function takePending(
+  edit: EmbeddedEdit,
+  hostname: Hostname,
+  evidence: EvidenceAttribution['evidence'],
+): Promise<StoredUsage | undefined> {
+  const key = `evidence!${hostname}!${pendingField(evidence)}`;
+  const usage = await edit.get<StoredUsage>(key);
+  const stored = await edit.get<StoredHost>(`host!${hostname}`);
+  if (usage === undefined || stored === undefined) return undefined;
+  edit.delete(key);
+  edit.put(`host!${hostname}`, { ...stored, pending: stored.pending - 1 });
+  return usage;
 }

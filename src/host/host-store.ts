@@ -144,6 +144,8 @@ export interface HostStore {
   get(hostname: Hostname): Promise<HostRecord | undefined>;
   /** Moves pending evidence to its workload. What is no longer pending is passed over. */
   attribute(attributions: readonly EvidenceAttribution[]): Promise<void>;
+  /** Drops pending evidence that is no use of its host. What is no longer pending is passed over. */
+  dismiss(evidence: readonly Pick<EvidenceAttribution, 'hostname' | 'evidence'>[]): Promise<void>;
   /** Moves hosts along their life; what is no longer in `from` is passed over. */
   transition(transitions: readonly HostTransition[]): Promise<void>;
   /**

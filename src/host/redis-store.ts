@@ -125,6 +125,14 @@ class RedisStore implements HostStore {
     });
   }
 
+  async dismiss(evidence: readonly Pick<EvidenceAttribution, 'hostname' | 'evidence'>[]): Promise<void> {
+    await this.#calls.run((of) => {
+      for (const { hostname, evidence: one } of evidence) {
+        of(shardOf(hostname)).attributeEvidence([hostKey(hostname), pendingKey(hostname)], pendingField(one), '');
+      }
+    });
+  }
+
   async transition(transitions: readonly HostTransition[]): Promise<void> {
     await this.#calls.run((of) => {
       for (const { hostname, from, to, reason, atMs } of transitions) {

@@ -23,6 +23,7 @@ const METHODS = {
   tail: 'items',
   get: 'value',
   attribute: 'value',
+  dismiss: 'value',
   transition: 'value',
   decide: 'value',
   setFlags: 'value',

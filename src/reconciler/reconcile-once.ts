@@ -84,6 +84,7 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
 
 async function storeReview(store: HostStore, review: HostReview): Promise<void> {
   await inPortions(review.attributions, async (portion) => store.attribute(portion));
+  await inPortions(review.dismissals, async (portion) => store.dismiss(portion));
   if (review.quarantines.length > 0) await store.quarantine(review.quarantines);
   await inPortions(review.proposals, async (portion) => store.propose(portion));
   await inPortions(review.transitions, async (portion) => store.transition(portion));

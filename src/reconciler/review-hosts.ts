@@ -7,6 +7,8 @@ import type { EvidenceAttribution, HostStore } from '../host/host-store.js';
 import { attributeEvidence } from '../workload/attribute-evidence.js';
 import type { PodIndex } from '../workload/pod-index.js';
 
+export type EvidenceDismissal = Pick<EvidenceAttribution, 'hostname'> & { readonly evidence: PendingEvidence };
+
 export interface ReviewInput {
   readonly store: Pick<HostStore, 'list' | 'rules' | 'sources' | 'blindWindows'>;
   readonly index: PodIndex;
@@ -19,6 +21,8 @@ export interface ReviewInput {
 /** What there is to be believed now, and what has to be stored for that. */
 export interface HostReview extends Beliefs {
   readonly attributions: readonly EvidenceAttribution[];
+  /** Evidence that is no use of its host: the client was asked for another name. */
+  readonly dismissals: readonly EvidenceDismissal[];
   /** Of the store, then of the settings: the first that is about a host counts. */
   readonly rules: readonly HostRule[];
   /** Pieces of evidence that wait for the API server to know their client. */
@@ -33,35 +37,54 @@ export async function reviewHosts(input: ReviewInput): Promise<HostReview> {
   const { store, lifecycle, nowMs, index } = input;
   const records: HostRecord[] = [];
   const attributions: EvidenceAttribution[] = [];
+  const dismissals: EvidenceDismissal[] = [];
+  const unmeant: HostRecord[] = [];
   let waiting = 0;
   for await (const record of store.list()) {
-    const found = attributePending(record, input);
+    const { found, dismissed } = attributePending(record, input);
     attributions.push(...found);
-    waiting += record.pending.length - found.length;
-    records.push(attributed(record, found));
+    dismissals.push(...dismissed);
+    waiting += record.pending.length - found.length - dismissed.length;
+    const known = attributed(record, found, dismissed);
+    if (dismissed.length > 0 && isUnused(known)) unmeant.push(known);
+    else records.push(known);
   }
   const watched = watchedTime(await store.sources(), await store.blindWindows());
   const clock = { nowMs, watched, schedules: index.schedules };
   const rules = [...(await store.rules()).rules, ...lifecycle.rules];
-  return { ...believe(records, { ...lifecycle, rules }, clock), attributions, rules, waiting };
+  const beliefs = believe(records, { ...lifecycle, rules }, clock);
+  const forgettable = [...beliefs.forgettable, ...unmeant];
+  return { ...beliefs, forgettable, attributions, dismissals, rules, waiting };
 }
 
 function attributePending(
   record: HostRecord,
   { index, nowMs, graceMs }: ReviewInput,
-): readonly (EvidenceAttribution & { readonly evidence: PendingEvidence })[] {
+): { readonly found: readonly FoundEvidence[]; readonly dismissed: readonly EvidenceDismissal[] } {
   const { hostname } = record;
-  return record.pending.flatMap((evidence) => {
-    const found = attributeEvidence({ evidence, index, nowMs, graceMs });
-    return found === 'wait' ? [] : [{ hostname, evidence, ...found }];
-  });
+  const found: FoundEvidence[] = [];
+  const dismissed: EvidenceDismissal[] = [];
+  for (const evidence of record.pending) {
+    const finding = attributeEvidence({ hostname, evidence, index, nowMs, graceMs });
+    if (finding === 'search-expansion') dismissed.push({ hostname, evidence });
+    else if (finding !== 'wait') found.push({ hostname, evidence, ...finding });
+  }
+  return { found, dismissed };
+}
+
+type FoundEvidence = EvidenceAttribution & { readonly evidence: PendingEvidence };
+
+/** Whether nobody is left who used a host and nothing was decided or written for it. */
+function isUnused({ workloads, pending, decisions, state }: HostRecord): boolean {
+  return workloads.length + pending.length + decisions.length === 0 && state === 'candidate';
 }
 
 function attributed(
   record: HostRecord,
-  found: readonly (EvidenceAttribution & { readonly evidence: PendingEvidence })[],
+  found: readonly FoundEvidence[],
+  dismissed: readonly EvidenceDismissal[],
 ): HostRecord {
-  if (found.length === 0) return record;
+  if (found.length + dismissed.length === 0) return record;
   const workloads = new Map<string, WorkloadEvidence>();
   const add = (evidence: WorkloadEvidence): void => {
     const { workload, attribution } = evidence;
@@ -70,7 +93,7 @@ function attributed(
   };
   for (const evidence of record.workloads) add(evidence);
   for (const { evidence, workload, attribution } of found) add({ ...evidence, workload, attribution });
-  const gone = new Set<PendingEvidence>(found.map(({ evidence }) => evidence));
+  const gone = new Set<PendingEvidence>([...found, ...dismissed].map(({ evidence }) => evidence));
   return {
     ...record,
     workloads: [...workloads.values()],

@@ -1,4 +1,5 @@
 import type { Attribution, PendingEvidence, WorkloadReference } from '../host/host-record.js';
+import { nameAskedFor } from '../host/search-list.js';
 import type { PodFacts } from './kubernetes-object.js';
 import type { AddressHolder, PodIndex } from './pod-index.js';
 
@@ -7,7 +8,11 @@ export interface WorkloadAttribution {
   readonly attribution: Attribution;
 }
 
+type Finding = WorkloadAttribution | 'search-expansion' | 'wait';
+
 export interface AttributionRequest {
+  /** The host that was looked up. */
+  readonly hostname: string;
   readonly evidence: PendingEvidence;
   readonly index: PodIndex;
   readonly nowMs: number;
@@ -23,13 +28,14 @@ export interface AttributionRequest {
  * - Otherwise the address decides, at the first and at the last look-up.
  * - A ztunnel asks for the pods of its node, so its look-ups are the node's. A gateway's or waypoint's look-ups are its own.
  *
- * Returns `wait` while an answer may still come or change, which ends `graceMs` after the last look-up.
+ * Returns `search-expansion` where the pod was asked for another name, of which its own search list made this one: then it
+ * is no use of the host. Returns `wait` while an answer may still come or change, which ends `graceMs` after the last look-up.
  */
-export function attributeEvidence(request: AttributionRequest): WorkloadAttribution | 'wait' {
+export function attributeEvidence(request: AttributionRequest): Finding {
   return byMetadata(request) ?? byAddress(request);
 }
 
-function byMetadata(request: AttributionRequest): WorkloadAttribution | 'wait' | undefined {
+function byMetadata(request: AttributionRequest): Finding | undefined {
   const { index, evidence } = request;
   const named = evidence.pod;
   if (named === undefined) return undefined;
@@ -42,27 +48,32 @@ function byMetadata(request: AttributionRequest): WorkloadAttribution | 'wait' |
   return { workload: { namespace: named.namespace, kind: 'Pod', name: named.name }, attribution: 'exact' };
 }
 
-function byAddress(request: AttributionRequest): WorkloadAttribution | 'wait' {
+function byAddress(request: AttributionRequest): Finding {
   const { index, evidence } = request;
   const first = ofHolder(request, index.find(evidence.client, evidence.firstSeenMs));
   const last = ofHolder(request, index.find(evidence.client, evidence.lastSeenMs));
   if (first === 'wait' || last === 'wait') return 'wait';
+  if (first === 'search-expansion' || last === 'search-expansion') {
+    return first === last ? first : ofNobody(evidence);
+  }
   // Two pods of one Deployment can follow each other; what was in between was then its as well.
   return isSame(first, last) ? first : ofNobody(evidence);
 }
 
-function ofHolder(request: AttributionRequest, holder: AddressHolder | undefined): WorkloadAttribution | 'wait' {
+function ofHolder(request: AttributionRequest, holder: AddressHolder | undefined): Finding {
   if (holder !== undefined && 'node' in holder) return ofNode(holder.node);
   const isFinal = holder !== undefined && 'pod' in holder && holder.isSettled;
   if (!isFinal && mayWait(request)) return 'wait';
   return holder !== undefined && 'pod' in holder ? ofPod(request, holder.pod) : ofNobody(request.evidence);
 }
 
-function ofPod(request: AttributionRequest, pod: PodFacts): WorkloadAttribution | 'wait' {
+function ofPod(request: AttributionRequest, pod: PodFacts): Finding {
   if (pod.isHostNetwork || pod.role === 'ztunnel') {
     if (pod.nodeName !== undefined) return ofNode(pod.nodeName);
     return mayWait(request) ? 'wait' : ofNobody(request.evidence);
   }
+  const { searchList } = pod;
+  if (searchList !== undefined && nameAskedFor(request.hostname, searchList) !== undefined) return 'search-expansion';
   const { workload, isCertain } = request.index.workloadOf(pod);
   return !isCertain && mayWait(request) ? 'wait' : { workload, attribution: 'exact' };
 }

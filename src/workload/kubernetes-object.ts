@@ -1,3 +1,4 @@
+import type { SearchList } from '../host/search-list.js';
 import { normalizeAddress } from './address.js';
 import { arrayOf, objectOf, textOf, timeMsOf, type JsonObject } from './json-value.js';
 
@@ -34,6 +35,8 @@ export interface PodFacts extends ObjectFacts {
   /** A static pod's image in the API (annotation `kubernetes.io/config.mirror`). */
   readonly isMirror: boolean;
   readonly controller?: ControllerReference | undefined;
+  /** Of a pod with a search list of its own (`dnsPolicy` None or Default). Others also walk the cluster's domains. */
+  readonly searchList?: SearchList | undefined;
   /** Label `pod-template-hash`, which a Deployment's ReplicaSet sets. */
   readonly templateHash?: string | undefined;
   /** Label `rollouts-pod-template-hash`, which an Argo Rollout's ReplicaSet sets. */
@@ -137,6 +140,7 @@ function readPod(object: JsonObject, facts: ObjectFacts): PodFacts {
     isHostNetwork: spec['hostNetwork'] === true,
     isMirror: objectOf(metadata['annotations'])['kubernetes.io/config.mirror'] !== undefined,
     controller: readController(metadata),
+    searchList: readSearchList(spec),
     addresses: readAddresses(status, 'podIP', 'podIPs'),
     nodeAddresses: readAddresses(status, 'hostIP', 'hostIPs'),
     isFinished,
@@ -179,6 +183,22 @@ function readController(metadata: JsonObject): ControllerReference | undefined {
     return { kind, name, uid: textOf(reference['uid']) };
   }
   return undefined;
+}
+
+const OWN_LISTS: ReadonlySet<unknown> = new Set(['None', 'Default']);
+const DEFAULT_NDOTS = 1; // resolv.conf(5)
+
+function readSearchList(spec: JsonObject): SearchList | undefined {
+  const config = objectOf(spec['dnsConfig']);
+  const domains = arrayOf(config['searches']).flatMap((domain) => textOf(domain) ?? []);
+  if (!OWN_LISTS.has(spec['dnsPolicy']) || domains.length === 0) return undefined;
+  const ndots = arrayOf(config['options'])
+    .map(objectOf)
+    .findLast(({ name }) => name === 'ndots')?.['value'];
+  return {
+    domains: domains.map((domain) => domain.toLowerCase().replace(/\.$/, '')),
+    ndots: /^\d+$/.test(textOf(ndots) ?? '') ? Number(ndots) : DEFAULT_NDOTS,
+  };
 }
 
 /** `status.podIP` and `status.podIPs` (dual stack), or the node's `hostIP` and `hostIPs`. */

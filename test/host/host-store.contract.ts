@@ -154,6 +154,19 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         expect(record?.lookups).toBe(3);
       }));
 
+    it('drops pending evidence that is no use of its host, once', () =>
+      withStore(async (store) => {
+        await store.record(batch(1, [observation(), observation({ client: '10.244.0.8' })]));
+        const dismissed = { hostname: WWW, evidence: { client: '10.244.0.7', slotMs: NOON_MS } };
+        await store.dismiss([dismissed, dismissed]);
+        await store.attribute([
+          { ...dismissed, workload: { namespace: 'shop', kind: 'Pod', name: 'web' }, attribution: 'exact' },
+        ]);
+        const record = await store.get(WWW);
+        expect(record?.pending.map(({ client }) => client)).toEqual(['10.244.0.8']);
+        expect(record?.workloads).toEqual([]);
+      }));
+
     it('moves a host along its life only from the state named, and keeps the first step and the latest', () =>
       withStore(async (store) => {
         await store.record(batch(1, [observation()]));

@@ -27,7 +27,7 @@ export function podEvents(name: string, pod: ScenarioPod, times: PodTimes): read
       labels: { ...pod.labels, ...(kind === 'Deployment' ? { 'pod-template-hash': TEMPLATE_HASH } : {}) },
       ...reference,
     },
-    spec: { nodeName: pod.node, hostNetwork: pod.hostNetwork, dnsConfig: pod.dnsConfig },
+    spec: { nodeName: pod.node, hostNetwork: pod.hostNetwork, dnsPolicy: pod.dnsPolicy, dnsConfig: pod.dnsConfig },
     status: podStatus(pod, times),
   };
   return [...chain, json].map((object) => event(times.atMs, 'ADDED', object));

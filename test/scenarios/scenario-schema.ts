@@ -41,7 +41,13 @@ const pod = z.strictObject({
   started: span.optional(),
   /** Since the start of the scenario: when its last container ended. */
   finished: span.optional(),
-  dnsConfig: z.strictObject({ searches: z.array(z.string()) }).optional(),
+  dnsPolicy: z.enum(['ClusterFirst', 'Default', 'None']).default('ClusterFirst'),
+  dnsConfig: z
+    .strictObject({
+      searches: z.array(z.string()),
+      options: z.array(z.strictObject({ name: z.string(), value: z.string().optional() })).optional(),
+    })
+    .optional(),
 });
 
 const cronJob = z.strictObject({

@@ -13,10 +13,14 @@ interface Lookups {
   readonly pod?: string;
   /** Seconds after the last look-up; default: at once. */
   readonly later?: number;
+  readonly hostname?: string;
 }
 
 /** `attribution namespace/kind/name`, or `wait`. */
-function attribute(index: PodIndex, { first, last = first, client = ip, pod, later = 0 }: Lookups): string {
+function attribute(
+  index: PodIndex,
+  { first, last = first, client = ip, pod, later = 0, hostname = 'www.example.com' }: Lookups,
+): string {
   const evidence: PendingEvidence = {
     client,
     slotMs: ms(Math.floor(first / 10) * 10),
@@ -25,8 +29,14 @@ function attribute(index: PodIndex, { first, last = first, client = ip, pod, lat
     lookups: 2,
     ...(pod === undefined ? {} : { pod: { namespace: 'shop', name: pod } }),
   };
-  const result = attributeEvidence({ evidence, index, nowMs: ms(last + later), graceMs: GRACE_SECONDS * 1000 });
-  if (result === 'wait') return result;
+  const result = attributeEvidence({
+    hostname,
+    evidence,
+    index,
+    nowMs: ms(last + later),
+    graceMs: GRACE_SECONDS * 1000,
+  });
+  if (typeof result === 'string') return result;
   const { namespace, kind, name } = result.workload;
   return `${result.attribution} ${namespace}/${kind}/${name}`;
 }

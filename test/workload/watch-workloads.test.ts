@@ -71,8 +71,14 @@ async function reference(kind: string, name: string): Promise<object> {
 function workloadOf(client: string, atMs = Date.now()): unknown {
   const slotMs = Math.floor(atMs / 10_000) * 10_000;
   const evidence = { client, slotMs, firstSeenMs: atMs, lastSeenMs: atMs, lookups: 1 };
-  const found = attributeEvidence({ evidence, index, nowMs: atMs + 60_000, graceMs: 10_000 });
-  return found === 'wait' ? found : `${found.attribution} ${found.workload.kind}/${found.workload.name}`;
+  const found = attributeEvidence({
+    hostname: 'www.example.com',
+    evidence,
+    index,
+    nowMs: atMs + 60_000,
+    graceMs: 10_000,
+  });
+  return typeof found === 'string' ? found : `${found.attribution} ${found.workload.kind}/${found.workload.name}`;
 }
 
 describe('WorkloadWatch', () => {
