@@ -9,7 +9,7 @@ import { loadConfiguration } from '../../src/config/load.js';
 import type { Configuration } from '../../src/config/schema.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import { parseRule, type HostRule } from '../../src/host/host-rule.js';
-import type { HostStore } from '../../src/host/host-store.js';
+import type { HostStore, StoreLimits } from '../../src/host/host-store.js';
 import { replay } from '../../src/intake/replay/replay.js';
 import { DirectorySink } from '../../src/reconciler/directory-sink.js';
 import { reconcileOnce } from '../../src/reconciler/reconcile-once.js';
@@ -39,12 +39,17 @@ export interface Checked extends Comparison {
 }
 
 /**
- * Runs a scenario through the real path: dnstap frames into the frame intake, observations into an embedded store, a
- * reconciliation with a directory as its target after each step. Only the clock is the scenario's.
+ * Runs a scenario through the real path: dnstap frames into the frame intake, observations into a store (an embedded one unless
+ * `openStore` gives another, which is empty), a reconciliation with a directory as its target after each step. Only the clock is the scenario's.
  */
-export async function runScenario(scenario: Scenario, file: string): Promise<readonly Checked[]> {
+export async function runScenario(
+  scenario: Scenario,
+  file: string,
+  openStore?: (limits: StoreLimits) => Promise<HostStore>,
+): Promise<readonly Checked[]> {
   const directory = createTemporaryDirectory();
-  const run = await ScenarioRun.open(scenario, { directory, file });
+  const openEmbedded = (limits: StoreLimits) => openEmbeddedStore(directory.file('store'), limits);
+  const run = await ScenarioRun.open(scenario, { directory, file, openStore: openStore ?? openEmbedded });
   try {
     const checked: Checked[] = [];
     for (const [index, step] of stepsOf(scenario).entries()) {
@@ -107,12 +112,20 @@ class ScenarioRun {
 
   static async open(
     scenario: Scenario,
-    { directory, file }: { readonly directory: TemporaryDirectory; readonly file: string },
+    {
+      directory,
+      file,
+      openStore,
+    }: {
+      readonly directory: TemporaryDirectory;
+      readonly file: string;
+      readonly openStore: (limits: StoreLimits) => Promise<HostStore>;
+    },
   ): Promise<ScenarioRun> {
     const settings = directory.file('settings.yaml');
     writeFileSync(settings, stringify(scenario.settings));
     const configuration = loadConfiguration({ flags: {}, environment: {}, file: settings });
-    const store = await openEmbeddedStore(directory.file('store'), configuration.store);
+    const store = await openStore(configuration.store);
     const entries = directory.file('entries');
     await mkdir(entries);
     return new ScenarioRun(scenario, { file, configuration, store, directory: entries });
