@@ -6,6 +6,7 @@ import type { ReceiverTlsOptions } from 'dnstap-ts';
 import { HttpServer } from './api/http-server.js';
 import {
   ConfigurationError,
+  type ConfigurationProblem,
   defaultStateDirectory,
   isInCluster,
   processEnvironment,
@@ -20,6 +21,7 @@ import type { RedisStoreOptions } from './host/redis-store.js';
 import { Collector } from './intake/dnstap/collector.js';
 import { decidePorts, parsePort } from './istio/decide-ports.js';
 import type { PortSpec } from './istio/service-entry.js';
+import { parseSpecialHost, type SpecialHost } from './istio/special-host.js';
 import { corefileLine } from './install/corefile/corefile-line.js';
 import type { DoctorReport } from './install/doctor.js';
 import type { StoreReport } from './install/store-report.js';
@@ -739,11 +741,36 @@ function readPort(text: string): PortSpec {
   throw new ConfigurationError([{ setting: 'istio.ports', value: text, allowed, from: 'the settings' }]);
 }
 
+/** Hosts of the settings whose entry is not the usual one. @throws ConfigurationError */
+function specialHosts({ istio }: Configuration): ReadonlyMap<string, SpecialHost> {
+  const lines = [
+    ...istio.tcpRanges.map((line) => ({ setting: 'istio.tcpRanges', form: 'ranges', line }) as const),
+    ...istio.dnsHosts.map((line) => ({ setting: 'istio.dnsHosts', form: 'dns', line }) as const),
+    ...istio.dynamicDnsHosts.map((line) => ({ setting: 'istio.dynamicDnsHosts', form: 'dynamic-dns', line }) as const),
+  ];
+  const hosts = new Map<string, SpecialHost>();
+  const problems = lines.flatMap(({ setting, form, line }) => {
+    const problem = (allowed: string): readonly ConfigurationProblem[] => {
+      return [{ setting, value: JSON.stringify(line), allowed, from: 'settings' }];
+    };
+    const special = parseSpecialHost(form, line);
+    if ('problem' in special) return problem(special.problem);
+    if (hosts.has(special.hostname)) return problem('each host once, in one of these settings');
+    if (form === 'dns' && !istio.dnsCapture)
+      return problem('nothing without istio.dnsCapture: proxies must capture DNS');
+    hosts.set(special.hostname, special);
+    return [];
+  });
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  return hosts;
+}
+
 /** The part of the settings that decides what is written. */
 export function reconcileSettings(
-  { istio, host, observation, reconcile: limits }: Configuration,
+  configuration: Configuration,
   { graceMs, once = false }: Pick<Target, 'graceMs'> & { readonly once?: boolean },
 ): ReconcileSettings {
+  const { istio, host, observation, reconcile: limits } = configuration;
   const clusterDomain = observation.clusterDomain ?? clusterDomainOf(ownSearchList());
   return {
     owner: istio.owner,
@@ -754,6 +781,7 @@ export function reconcileSettings(
     mode: istio.mode,
     centralNamespace: istio.centralNamespace,
     ports: istio.ports.map(readPort),
+    specialHosts: specialHosts(configuration),
     policy: {
       owner: istio.owner,
       maxChanges: limits.maxChanges,
@@ -766,6 +794,7 @@ export function reconcileSettings(
       maxEntriesPerNamespace: limits.maxEntriesPerNamespace,
       rootNamespace: istio.rootNamespace,
       defaultExportTo: istio.meshExportTo,
+      capturesDns: istio.dnsCapture,
       ...(clusterDomain === undefined ? {} : { clusterDomain }),
     },
     onDeleted: limits.onDeleted,

@@ -391,6 +391,48 @@ const istio = z.strictObject({
         allowed: 'NUMBER/PROTOCOL with TLS, HTTPS, HTTP, HTTP2 or GRPC',
       }),
     ),
+  tcpRanges: z
+    .array(z.string().min(1))
+    .default([])
+    .meta(
+      meta({
+        description:
+          'a host reached by TCP without TLS from its first byte (PostgreSQL, MySQL, SMTP, …) and the ranges of its addresses, wider than one address each: declared with these TCP ports instead of the usual ones; repeatable',
+        argument: 'LINE',
+        allowed: 'HOST PORT[,PORT…] CIDR[,CIDR…]',
+      }),
+    ),
+  dnsCapture: z
+    .boolean()
+    .default(false)
+    .meta(
+      meta({
+        description:
+          'every proxy captures DNS and gives hosts addresses of their own (ISTIO_META_DNS_CAPTURE with Istio 1.25 or later, or ambient): needed for istio.dnsHosts',
+      }),
+    ),
+  dnsHosts: z
+    .array(z.string().min(1))
+    .default([])
+    .meta(
+      meta({
+        description:
+          'a host that proxies resolve themselves (resolution DNS), and all its ports: a port that is left out breaks. From then on look-ups of the host say nothing about its use, so its entry does not expire. In a namespace with a waypoint (ambient egress) the only kind of entry that is written; repeatable',
+        argument: 'LINE',
+        allowed: 'HOST PORT/PROTOCOL[,…], with TCP, TLS, HTTP, HTTP2 or GRPC',
+      }),
+    ),
+  dynamicDnsHosts: z
+    .array(z.string().min(1))
+    .default([])
+    .meta(
+      meta({
+        description:
+          'a wildcard that proxies resolve when used (resolution DYNAMIC_DNS, Istio 1.30 or later), with 80/HTTP and 443/TLS; it still has to be approved; repeatable',
+        argument: 'WILDCARD',
+        allowed: '*.DOMAIN',
+      }),
+    ),
   rootNamespace: z
     .string()
     .regex(NAMESPACE)

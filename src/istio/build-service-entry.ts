@@ -27,6 +27,11 @@ export interface ServiceEntryRequest {
   readonly ports?: readonly PortSpec[];
   /** Ranges behind a TCP port, wider than one address: a proxy answers DNS with single ones. */
   readonly addresses?: readonly string[];
+  /**
+   * Anything but NONE takes the host from DNS as this program sees it, and only where a person asked for it: DNS for one
+   * name, DYNAMIC_DNS for a wildcard. @defaultValue NONE
+   */
+  readonly resolution?: 'NONE' | 'DNS' | 'DYNAMIC_DNS';
   /** @defaultValue networking.istio.io/v1 */
   readonly apiVersion?: ServiceEntryApiVersion;
 }
@@ -51,7 +56,9 @@ export function buildServiceEntry(request: ServiceEntryRequest): ServiceEntry {
     throw new IstioError('ISTIO_ERR_NAMESPACE', `namespace ${JSON.stringify(namespace)} is no RFC 1123 label`);
   }
   const ports = buildPorts(request.ports ?? DEFAULT_PORTS);
-  const addresses = buildAddresses(request.addresses ?? [], { hostname, ports });
+  const resolution = request.resolution ?? 'NONE';
+  checkResolution({ hostname, resolution, ports });
+  const addresses = buildAddresses(request.addresses ?? [], { hostname, ports, resolution });
   return {
     apiVersion: request.apiVersion ?? 'networking.istio.io/v1',
     kind: 'ServiceEntry',
@@ -65,7 +72,7 @@ export function buildServiceEntry(request: ServiceEntryRequest): ServiceEntry {
       ...(addresses.length > 0 && { addresses }),
       exportTo: buildExportTo(request.exportTo ?? ['.'], namespace),
       location: 'MESH_EXTERNAL',
-      resolution: 'NONE',
+      resolution,
       ports,
     },
   };
@@ -80,15 +87,36 @@ function checkHost(host: string): void {
   }
 }
 
-function buildAddresses(
-  addresses: readonly string[],
-  { hostname, ports }: { readonly hostname: string; readonly ports: readonly ServiceEntryPort[] },
-): readonly string[] {
+interface Resolved {
+  readonly hostname: string;
+  readonly resolution: string;
+  readonly ports: readonly ServiceEntryPort[];
+}
+
+/** Envoy finds the hosts of a wildcard by SNI and by Host header, so only TLS and plain HTTP can be resolved when used. */
+const DYNAMIC_PROTOCOLS: ReadonlySet<string | undefined> = new Set(['TLS', 'HTTP']);
+
+function checkResolution({ hostname, resolution, ports }: Resolved): void {
+  if (resolution === 'NONE') return;
+  const isDynamic = resolution === 'DYNAMIC_DNS';
+  if (hostname.startsWith('*') !== isDynamic) {
+    throw new IstioError('ISTIO_ERR_HOST', `${resolution} is for ${isDynamic ? 'wildcards' : 'single hosts'} only`);
+  }
+  if (isDynamic && !ports.every(({ protocol }) => DYNAMIC_PROTOCOLS.has(protocol))) {
+    throw new IstioError('ISTIO_ERR_PORTS', 'DYNAMIC_DNS is for TLS and HTTP only');
+  }
+}
+
+function buildAddresses(addresses: readonly string[], { hostname, ports, resolution }: Resolved): readonly string[] {
   const hasTcp = ports.some(({ protocol }) => protocol === 'TCP');
   const single = addresses.find((address) => addressKindOf(address) !== 'range');
   const fail = (problem: string): never => {
     throw new IstioError('ISTIO_ERR_ADDRESSES', problem);
   };
+  if (resolution !== 'NONE') {
+    if (addresses.length > 0) fail(`ranges of addresses do not go with ${resolution}`);
+    return [];
+  }
   if (single !== undefined) fail(`address ${JSON.stringify(single)} is no range of addresses`);
   if (hasTcp && addresses.length === 0) fail('a TCP port without addresses is open to every address');
   if (hasTcp && hostname.startsWith('*')) fail('a TCP port knows no names, so it cannot have a wildcard');

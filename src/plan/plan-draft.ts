@@ -76,13 +76,19 @@ export class PlanDraft {
     // What is there as it should be has passed the validation before.
     const isNew = current === undefined || difference !== undefined;
     // A warning counts as much as an error: each says that the entry would not do what it seems to do.
-    const findings = isNew ? validateServiceEntry(entry).map(({ code }) => code) : [];
+    const findings = isNew ? this.#findingsOf(entry) : [];
     if (findings.length > 0 || entry.spec.hosts.length !== 1) return this.#skip('invalid', entry, findings);
     const service = this.#situation.references.serviceNamed(entry.spec.hosts[0] ?? '');
     if (service !== undefined) return this.#skip('kubernetes-service', entry, [service]);
     if (!this.#situation.takesEntries(entry.metadata.namespace)) return this.#skip('namespace-missing', entry);
     if (current === undefined) this.#addMissing(entry);
     else this.#addPresent({ entry, current, difference });
+  }
+
+  #findingsOf(entry: ServiceEntry): readonly string[] {
+    const codes = validateServiceEntry(entry).map(({ code }) => code);
+    const hasCapture = this.#input.policy.capturesDns === true;
+    return codes.filter((code) => !(hasCapture && code === 'port-open-without-capture'));
   }
 
   #addMissing(entry: ServiceEntry): void {
@@ -126,8 +132,7 @@ export class PlanDraft {
     const namesake = this.#situation.namesake(entry);
     if (namesake !== undefined) return { reason: 'host-in-namespace', because: [keyOf(namesake)] };
     if (foreignNames.has(keyOf(entry))) return { reason: 'name-taken', because: [keyOf(entry)] };
-    if (this.#situation.usesWaypoint(entry.metadata.namespace))
-      return { reason: 'namespace-uses-waypoint', because: [] };
+    if (this.#situation.isUselessForWaypoint(entry)) return { reason: 'namespace-uses-waypoint', because: [] };
     const governors = references.governorsOf(entry);
     if (governors.length > 0) return { reason: 'governed-by-others', because: governors };
     const cover = this.#ownCoverOf(entry);

@@ -146,6 +146,11 @@ export interface PlanPolicy {
   readonly maxEntries?: number;
   /** Most entries of ours in one namespace. @defaultValue no limit */
   readonly maxEntriesPerNamespace?: number;
+  /**
+   * Every proxy captures DNS, so a TCP port of an entry with DNS resolution has a virtual address of its own. Without that
+   * it would take the traffic of all hosts on that port, and no such entry is written. @defaultValue false
+   */
+  readonly capturesDns?: boolean;
   /** Below it are the names of Kubernetes Services. @defaultValue cluster.local */
   readonly clusterDomain?: string;
   /** Where a Sidecar without a selector stands for the whole mesh. @defaultValue istio-system */

@@ -60,8 +60,9 @@ export class Situation {
     return this.#input.namespaces?.has(namespace) !== false && this.#usableNamespaces?.has(namespace) !== false;
   }
 
-  usesWaypoint(namespace: string): boolean {
-    return this.#waypointNamespaces.has(namespace);
+  /** The namespace binds entries to a waypoint, which has no address that a client dialled, so it has to resolve the host. */
+  isUselessForWaypoint({ metadata: { namespace }, spec: { resolution } }: ServiceEntry): boolean {
+    return resolution === 'NONE' && this.#waypointNamespaces.has(namespace);
   }
 
   /** An entry of ours for the host in the namespace under another name. */

@@ -3,6 +3,7 @@ import { firstRule, type HostRule } from '../host/host-rule.js';
 import { buildServiceEntry, type ServiceEntryRequest } from '../istio/build-service-entry.js';
 import { decidePorts, type PortEvidence, type WithheldPort } from '../istio/decide-ports.js';
 import { IstioError } from '../istio/istio-error.js';
+import type { SpecialHost } from '../istio/special-host.js';
 import {
   DEFAULT_PORTS,
   type PortSpec,
@@ -33,6 +34,8 @@ export interface EntrySettings {
   readonly centralNamespace?: string;
   /** Ports of a host of which nothing else is known. @defaultValue 80/HTTP and 443/TLS */
   readonly ports?: readonly PortSpec[];
+  /** Hosts with an entry of another kind, by name: their ports are theirs alone. @defaultValue none */
+  readonly specialHosts?: ReadonlyMap<string, SpecialHost>;
   /** Those about ports and namespaces count here. @defaultValue none */
   readonly rules?: readonly HostRule[];
 }
@@ -73,8 +76,12 @@ export function desiredEntries(record: HostRecord, settings: EntrySettings): Des
   const { hostname } = record;
   const users = usersOf(record, settings);
   if (!WANTED_STATES.has(record.state) || users.length === 0) return { entries: [], refused: [], withheld: [] };
-  const { ports, withheld } = decidePorts(portEvidence(record, settings), defaultPorts(settings));
-  const common = { hostname, owner: settings.owner, apiVersion: settings.apiVersion, ports };
+  const special = settings.specialHosts?.get(hostname);
+  const { ports, withheld } =
+    special === undefined
+      ? decidePorts(portEvidence(record, settings), defaultPorts(settings))
+      : { ports: special.ports, withheld: [] };
+  const common = { owner: settings.owner, apiVersion: settings.apiVersion, ports, ...special, hostname };
   const entries: ServiceEntry[] = [];
   const refused: RefusedEntry[] = [];
   for (const request of placesOf(users, settings).map((place): ServiceEntryRequest => ({ ...common, ...place }))) {

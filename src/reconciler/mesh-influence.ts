@@ -1,6 +1,5 @@
 import { hasFlag, type HostFlagName, type HostRecord, type WorkloadEvidence } from '../host/host-record.js';
 import type { FlagChange } from '../host/host-store.js';
-import { isOwned } from '../istio/ownership.js';
 import type { ServiceEntry } from '../istio/service-entry.js';
 import { covers, normalizeHost, type Visibility } from '../plan/visibility.js';
 import { namespacesUsing } from './host-users.js';
@@ -13,11 +12,10 @@ export interface InfluenceInput {
   /** Every ServiceEntry that there is. */
   readonly entries: readonly ServiceEntry[];
   readonly visibility: Visibility;
-  readonly owner: string;
 }
 
 /**
- * What entries of others do to what DNS tells of a host.
+ * What entries do to what DNS tells of a host.
  *
  * ```
  *   resolution      proxies look the host up themselves (echoed)    the mesh may answer for it (masked)
@@ -36,9 +34,10 @@ export class MeshInfluence {
   readonly #exact = new Map<string, ServiceEntry[]>();
   readonly #wildcards: (readonly [pattern: string, entry: ServiceEntry])[] = [];
 
-  constructor({ entries, visibility, owner }: InfluenceInput) {
+  constructor({ entries, visibility }: InfluenceInput) {
     this.#visibility = visibility;
-    for (const entry of entries) if (!isOwned(entry, owner) && influences(entry).length > 0) this.#add(entry);
+    // Ours too: the usual ones do nothing, those that a person asked for do what others' do.
+    for (const entry of entries) if (influences(entry).length > 0) this.#add(entry);
   }
 
   #add(entry: ServiceEntry): void {

@@ -105,13 +105,13 @@ async function forgetHosts(
 
 /** What entries do to what DNS tells of a host, which counts from the next run on, and what they leave open. */
 async function noteEntries(
-  { store, settings: { owner, policy, lifecycle }, nowMs }: ReconcileInput,
+  { store, settings: { policy, lifecycle }, nowMs }: ReconcileInput,
   records: readonly HostRecord[],
   { entries, mesh }: SinkState,
 ): Promise<readonly FlagChange[]> {
   const visibility = visibilityIn(mesh, policy);
   const changes = [
-    ...new MeshInfluence({ entries, visibility, owner }).changesOf(records, nowMs),
+    ...new MeshInfluence({ entries, visibility }).changesOf(records, nowMs),
     ...breakagesOf({ records, entries, visibility, policy: lifecycle.policy, nowMs }),
   ];
   await inPortions(changes, async (portion) => store.setFlags(portion));
@@ -180,13 +180,13 @@ function planHosts(
   return { plan, refused, withheld };
 }
 
-/** Without what entries of others, and nobody, looks up. */
+/** Without what entries, and nobody, look up. */
 function withoutEchoes(
   records: readonly HostRecord[],
   { entries, mesh }: SinkState,
-  { owner, policy }: ReconcileSettings,
+  { policy }: ReconcileSettings,
 ): readonly HostRecord[] {
-  return new MeshInfluence({ entries, visibility: visibilityIn(mesh, policy), owner }).withoutEchoes(records);
+  return new MeshInfluence({ entries, visibility: visibilityIn(mesh, policy) }).withoutEchoes(records);
 }
 
 /** More at once are no decision about each of them: somebody cleaned up, and what is in use is put right. */

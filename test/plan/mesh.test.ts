@@ -1,5 +1,8 @@
 import type { MeshObjects, SidecarFacts } from '../../src/istio/mesh-objects.js';
+import { buildServiceEntry } from '../../src/istio/build-service-entry.js';
+import type { PortSpec, ServiceEntry } from '../../src/istio/service-entry.js';
 import type { PlanInput } from '../../src/plan/plan-input.js';
+import { hostname } from '../istio/hostname.js';
 import { foreign, plan, policy, summary, wanted } from './situation.js';
 
 const a = wanted('a.example.com');
@@ -45,6 +48,29 @@ describe('a plan among Kubernetes Services', () => {
     const input = { desired: [], current: [a], unwanted: ['a.example.com'] };
     expect(inMesh({ services }, input)).toEqual(skipped('still-referenced'));
     expect(plan({ ...input, mesh: { ...everything, services } }).skipped[0]?.because).toEqual(['Service shop/db']);
+  });
+});
+
+describe('a plan with entries that proxies resolve', () => {
+  const resolved = (port: PortSpec): ServiceEntry =>
+    buildServiceEntry({
+      hostname: hostname('a.example.com'),
+      namespace: 'shop',
+      owner: 'main',
+      ports: [port],
+      resolution: 'DNS',
+    });
+  const database = resolved({ number: 5432, protocol: 'TCP' });
+
+  it('writes a TCP port without ranges only where every proxy captures DNS', () => {
+    expect(inMesh({}, { desired: [database] })).toEqual(skipped('invalid'));
+    expect(inMesh({}, { desired: [database], policy: { ...policy, capturesDns: true } })).toEqual(CREATED);
+  });
+
+  it('writes them where a waypoint binds entries, and no other', () => {
+    const namespaces = [{ name: 'shop', isTerminating: false, isAmbient: true, usesWaypoint: true }];
+    expect(inMesh({ namespaces })).toEqual(skipped('namespace-uses-waypoint'));
+    expect(inMesh({ namespaces }, { desired: [resolved({ number: 443, protocol: 'TLS' })] })).toEqual(CREATED);
   });
 });
 

@@ -1,5 +1,6 @@
 import type { HostPort, HostRecord, WorkloadEvidence } from '../../src/host/host-record.js';
 import { readRules } from '../../src/host/host-rule.js';
+import { parseSpecialHost } from '../../src/istio/special-host.js';
 import { wantedEntries, type EntrySettings } from '../../src/reconciler/desired-entries.js';
 import { hostname } from '../istio/hostname.js';
 
@@ -61,6 +62,21 @@ function places(records: readonly HostRecord[], change: Partial<EntrySettings> =
 const used = record('a.example.com', [usedFrom('web'), usedFrom('shop'), usedFrom('web')]);
 
 describe('wantedEntries', () => {
+  it('takes the ports of a special host for all that there are, wherever the host is used', () => {
+    const special = parseSpecialHost('ranges', 'db.example.com 5432 198.51.100.0/24');
+    if ('problem' in special) throw new Error(special.problem);
+    const ports = [{ number: 8443, protocol: 'TLS', reason: 'https-record' }];
+    const records = [record('db.example.com', [usedFrom('shop'), usedFrom('web')], { ports })];
+    const wanted = wantedEntries(records, { ...settings, specialHosts: new Map([[special.hostname, special]]) });
+    expect(wanted.desired.map(({ metadata, spec }) => [metadata.namespace, spec.addresses, spec.ports])).toEqual(
+      ['shop', 'web'].map((namespace) => [
+        namespace,
+        ['198.51.100.0/24'],
+        [{ name: 'tcp-5432', number: 5432, protocol: 'TCP' }],
+      ]),
+    );
+  });
+
   it('wants one entry in each namespace that uses a host', () => {
     expect(places([used])).toEqual(['shop . 80/HTTP 443/TLS', 'web . 80/HTTP 443/TLS']);
   });

@@ -21,7 +21,7 @@ function entry(
 }
 
 function influence(entries: readonly ServiceEntry[], mesh: MeshObjects = {}): MeshInfluence {
-  return new MeshInfluence({ entries, visibility: visibilityIn(mesh, {}), owner: 'main' });
+  return new MeshInfluence({ entries, visibility: visibilityIn(mesh, {}) });
 }
 
 function flags(
@@ -52,13 +52,16 @@ it('a wildcard of others reaches what lies below it', () => {
   expect(flags(hosts, [entry(['*.example.com'], { resolution: 'STATIC' })])).toEqual(['a.b.example.com masked']);
 });
 
-it('our own entries do nothing to what DNS tells', () => {
+it('our usual entries do nothing to what DNS tells, those with ranges neither; those that resolve do', () => {
   const labels = { 'app.kubernetes.io/managed-by': 'istio-discovery', 'istio-discovery.io/owner': 'main' };
-  const ours = {
-    ...entry(['api.example.com'], { resolution: 'DNS' }),
+  const ours = (spec: Partial<ServiceEntry['spec']>): ServiceEntry => ({
+    ...entry(['api.example.com'], spec),
     metadata: { name: 'ours', namespace: 'shop', labels },
-  };
-  expect(flags([hostRecord('api.example.com')], [ours])).toEqual([]);
+  });
+  const records = [hostRecord('api.example.com')];
+  expect(flags(records, [ours({ resolution: 'NONE' })])).toEqual([]);
+  expect(flags(records, [ours({ resolution: 'NONE', addresses: ['198.51.100.0/24'] })])).toEqual([]);
+  expect(flags(records, [ours({ resolution: 'DNS' })])).toEqual(['api.example.com echoed', 'api.example.com masked']);
 });
 
 it('ends with the entry, and says nothing that is known', () => {
