@@ -371,10 +371,10 @@ claims() {
   kube -n "$namespace" get persistentvolumeclaims -l "app.kubernetes.io/instance=$release,app.kubernetes.io/component=redis" -o name
 }
 
-# What is in the namespace besides what Kubernetes and Istio put into each.
+# What is in the namespace besides what Kubernetes and Istio put into each, and Jobs that end after their CronJob.
 others_in_namespace() {
   kube -n "$namespace" get all,configmaps,secrets,persistentvolumeclaims,serviceentries.networking.istio.io -o name 2>/dev/null |
-    grep -vxE 'configmap/(kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)' || true
+    grep -vxE "configmap/(kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)|(job\.batch|pod)/$release-repair-.*" || true
 }
 
 remove_namespace() {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import {
   createDeploy,
   createShell,
@@ -83,7 +84,7 @@ async function expectNoLookupLost(sinceMs: number): Promise<void> {
 
 describe('an installer that is killed', () => {
   const NO_MORE = 'no change was left to make';
-  let run: (command: readonly string[], moment: KillMoment) => Promise<string>;
+  let run: (command: readonly string[], moment?: KillMoment) => Promise<string>;
 
   beforeAll(async () => {
     await deploy('--set', 'clusterDns.configure=false');
@@ -101,10 +102,12 @@ describe('an installer that is killed', () => {
       const settings = [`--kubeconfig=${kubeconfig}`, '--namespace=istio-discovery'];
       const child = spawn(enter, [...namespaces, ...program, ...settings], { detached: true, stdio: 'ignore' });
       let outcome = NO_MORE;
-      proxy.arm(moment, () => {
-        outcome = `killed ${moment} a change`;
-        process.kill(-(child.pid ?? 0), 'SIGKILL');
-      });
+      if (moment !== undefined) {
+        proxy.arm(moment, () => {
+          outcome = `killed ${moment} a change`;
+          process.kill(-(child.pid ?? 0), 'SIGKILL');
+        });
+      }
       const [status] = (await once(child, 'exit')) as [number | null];
       return outcome === NO_MORE && status !== 0 ? `status ${status}` : outcome;
     };
@@ -150,6 +153,20 @@ describe('an installer that is killed', () => {
       expect(await corefile()).toContain('dnstap unix://');
       expect(await runToTheEnd('uninstall')).toBe(6); // the Corefile, the Deployment, the record
       expect(await kubeSystemObjects(cluster)).toEqual(before);
+    },
+    STEP_TIMEOUT_MS,
+  );
+
+  it(
+    'puts everything back when its sidecar cannot start, and exits with 3',
+    async () => {
+      const sidecar = createTemporaryDirectory().file('sidecar.json');
+      const container = { ...SIDECAR.container, image: 'localhost/missing:1', imagePullPolicy: 'Never' };
+      writeFileSync(sidecar, JSON.stringify({ ...SIDECAR, container }));
+      const settings = ['--mode=sidecar', `--install-sidecar=${sidecar}`, '--install-timeout-seconds=10'];
+      expect(await run(['install', ...settings])).toBe('status 3');
+      const isBack = async (): Promise<boolean> => isDeepStrictEqual(await kubeSystemObjects(cluster), before);
+      await waitUntil(isBack, { what: 'that kube-system is as it was', everyMs: 500 });
     },
     STEP_TIMEOUT_MS,
   );
