@@ -112,6 +112,10 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
     ...(kubernetes.kubeconfig !== undefined && { kubeconfig: kubernetes.kubeconfig }),
     ...(kubernetes.context !== undefined && { context: kubernetes.context }),
   });
+  if (kubernetes.namespaces.length > 0) {
+    const { namespaces } = kubernetes;
+    log.warn({ namespaces }, 'only these namespaces are read: what others export to them is not known');
+  }
   const stop = new AbortController();
   setMaxListeners(0, stop.signal); // each watch listens; Node takes more than ten for a leak
   const changes = new Changes();

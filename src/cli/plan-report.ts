@@ -4,15 +4,18 @@ import { diffLines } from './line-diff.js';
 
 const SIGNS = { create: '+', update: '~', delete: '-' } as const;
 
-/** A plan as people read it: what would change, what would not and why, and the sum. */
-export function formatPlan({ plan, refused, withheld }: Omit<ReconcilePreview, 'review'>): string {
+/**
+ * A plan as people read it: what would change, what would not and why, and the sum.
+ *
+ * @param namespaces the only ones that were read; none: all were
+ */
+export function formatPlan(
+  { plan, refused, withheld }: Omit<ReconcilePreview, 'review'>,
+  namespaces: readonly string[] = [],
+): string {
   const changes = describeChanges(plan);
   const lines = changes.flatMap(formatChange);
-  for (const { namespace, name, host, reason, because, missingPorts } of plan.skipped) {
-    const facts = because.length === 0 ? '' : ` (${because.join(', ')})`;
-    const missing = missingPorts.length === 0 ? '' : `; it lacks ${missingPorts.join(', ')}`;
-    lines.push(`! ${namespace}/${name}  ${host}  not written: ${reason}${facts}${missing}`);
-  }
+  lines.push(...plan.skipped.map(formatSkip));
   for (const { entry, notImportedIn = [] } of plan.create) {
     const { namespace, name } = entry.metadata;
     if (notImportedIn.length > 0)
@@ -23,6 +26,7 @@ export function formatPlan({ plan, refused, withheld }: Omit<ReconcilePreview, '
     lines.push(`! ${hostname}  ports not declared: ${texts.join(', ')}`);
   }
   for (const { namespace, hostname, code } of refused) lines.push(`! ${namespace}  ${hostname}  cannot be: ${code}`);
+  lines.push(...scopeLines(namespaces));
   if (plan.delete.length > 0) lines.push('', 'A deletion closes the open connections of its host.');
   if (plan.budget.length > 0) lines.push('', ...plan.budget.map(formatBudget));
   const { create, update, delete: remove, keep, skipped } = plan;
@@ -30,6 +34,20 @@ export function formatPlan({ plan, refused, withheld }: Omit<ReconcilePreview, '
   const rest = `${keep.length} as they should be, ${skipped.length + refused.length} not written.`;
   return `${[...lines, ...(lines.length > 0 ? [''] : []), `Plan: ${counts}${rest}`].join('\n')}\n`;
 }
+
+function formatSkip({ namespace, name, host, reason, because, missingPorts }: PlannedSkip): string {
+  const facts = because.length === 0 ? '' : ` (${because.join(', ')})`;
+  const missing = missingPorts.length === 0 ? '' : `; it lacks ${missingPorts.join(', ')}`;
+  return `! ${namespace}/${name}  ${host}  not written: ${reason}${facts}${missing}`;
+}
+
+function scopeLines(namespaces: readonly string[]): readonly string[] {
+  if (namespaces.length === 0) return [];
+  const read = `Only ${namespaces.join(', ')} ${namespaces.length === 1 ? 'was' : 'were'} read`;
+  return ['', `${read}: what other namespaces, also the root namespace, export to them is not known.`];
+}
+
+type PlannedSkip = ReconcilePreview['plan']['skipped'][number];
 
 const BYTES_PER_KILOBYTE = 1000;
 
@@ -65,8 +83,11 @@ function textOf(value: unknown): string {
   return value === undefined ? 'unset' : JSON.stringify(value);
 }
 
-/** A plan for programs. */
-export function planToJson({ plan, refused, withheld }: Omit<ReconcilePreview, 'review'>): string {
+/** A plan for programs; `namespaces` are the only ones that were read, none if all were. */
+export function planToJson(
+  { plan, refused, withheld }: Omit<ReconcilePreview, 'review'>,
+  namespaces: readonly string[] = [],
+): string {
   const changes = describeChanges(plan).map(({ before: _before, after: _after, ...change }) => change);
   const keep = plan.keep.map(({ reason, current: { metadata, spec } }) => ({
     namespace: metadata.namespace,
@@ -75,5 +96,6 @@ export function planToJson({ plan, refused, withheld }: Omit<ReconcilePreview, '
     reason,
   }));
   const { skipped, budget, pendingDeletions } = plan;
-  return `${JSON.stringify({ changes, keep, skipped, refused, withheld, budget, pendingDeletions }, undefined, 2)}\n`;
+  const rest = { skipped, refused, withheld, budget, pendingDeletions, namespaces };
+  return `${JSON.stringify({ changes, keep, ...rest }, undefined, 2)}\n`;
 }

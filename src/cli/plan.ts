@@ -31,8 +31,12 @@ export function planCommand(terminal: Terminal, signal: AbortSignal): Command {
     .addHelpText('after', '\nExit codes: 0 planned, 1 failed (nothing can be planned), 2 wrong usage.');
   addSettings(command, SECTIONS);
   return command.action(async (options: { format: string }) => {
-    const planned = await preview(readSettings(command), { ...outputOf(terminal), signal });
-    terminal.stdout.write(options.format === 'json' ? planToJson(planned) : formatPlan(planned));
+    const configuration = readSettings(command);
+    const planned = await preview(configuration, { ...outputOf(terminal), signal });
+    const { namespaces } = configuration.kubernetes;
+    terminal.stdout.write(
+      options.format === 'json' ? planToJson(planned, namespaces) : formatPlan(planned, namespaces),
+    );
   });
 }
 
@@ -67,7 +71,8 @@ export function applyCommand(terminal: Terminal, signal: AbortSignal): Command {
     const { result, ...planned } = await apply(configuration, { ...outputOf(terminal), signal });
     const isYaml = configuration.output.target === 'stdout'; // it is the output, and nothing else may be
     const report = isYaml ? terminal.stderr : terminal.stdout;
-    report.write(options.format === 'json' ? `${JSON.stringify(result, undefined, 2)}\n` : formatPlan(planned));
+    const text = formatPlan(planned, configuration.kubernetes.namespaces);
+    report.write(options.format === 'json' ? `${JSON.stringify(result, undefined, 2)}\n` : text);
     const { failures } = result;
     for (const { namespace, name, code, message } of failures) {
       terminal.stderr.write(`istio-discovery: ${namespace}/${name} was not written: ${code}: ${message}\n`);

@@ -30,6 +30,9 @@ describe('plan, diff and apply', () => {
     const { stdout } = await runProgram('plan', ...target);
     expect(stdout).toMatch(/^\+ default\/learned-\S+ {2}\S+ {2}create: wanted$/m);
     expect(stdout).toMatch(/^Plan: [1-9]\d* to create, 0 to update, 0 to delete/m);
+    const narrow = await runProgram('plan', ...target, '--kubernetes-namespaces', 'shop');
+    expect(narrow.stdout).toContain('Only shop was read');
+    expect(stdout).not.toContain('read');
     const { changes } = await planned(...target);
     expect(changes[0]).toMatchObject({ kind: 'create', reason: 'wanted' });
     expect(readdirSync(directory.file('entries'))).toEqual([]);
