@@ -69,6 +69,7 @@ describe('values of the chart', () => {
     ['a domain that is none', { config: { observation: { clusterDomain: 'a..b' } } }],
     ['a name that is too long', { config: { observation: { clusterDomain: `${'a.'.repeat(127)}a` } } }],
     ['a network that is none', { config: { observation: { clusterCidrs: ['192.0.2.0'] } } }],
+    ['a sidecar that nobody puts beside CoreDNS', { mode: 'sidecar', clusterDns: { configure: false } }],
     ['an external Redis without its address', { redis: { bundled: { enabled: false } } }],
   ])('Helm refuses %s', async (_, values) => {
     const helm = await createHelm();
