@@ -109,6 +109,7 @@ describe('an installer that is killed', () => {
         });
       }
       const [status] = (await once(child, 'exit')) as [number | null];
+      proxy.disarm();
       return outcome === NO_MORE && status !== 0 ? `status ${status}` : outcome;
     };
   }, STEP_TIMEOUT_MS);

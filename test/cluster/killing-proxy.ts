@@ -14,6 +14,8 @@ export interface KillingProxy {
   readonly url: string;
   /** The next request that changes something gets no answer; `kill` is called instead. */
   arm(moment: KillMoment, kill: () => void): void;
+  /** Passes everything on again, should there have been no such request. */
+  disarm(): void;
 }
 
 /** Starts a proxy on an address of this machine. */
@@ -48,5 +50,9 @@ export async function startKillingProxy(server: KubeApiserver, host: string): Pr
     },
   });
   const { port } = proxy.address() as AddressInfo; // a TCP server that listens
-  return { url: `http://${host}:${port}`, arm: (moment, kill) => (armed = { moment, kill }) };
+  return {
+    url: `http://${host}:${port}`,
+    arm: (moment, kill) => (armed = { moment, kill }),
+    disarm: () => (armed = undefined),
+  };
 }
