@@ -11,6 +11,7 @@ import { applyObject } from '../../src/kubernetes/write.js';
 import { forEachInFlight } from '../../src/reconciler/in-flight.js';
 import { createBundle } from '../deploy/create-bundle.js';
 import { hostname } from '../istio/hostname.js';
+import { lookUpOf } from '../observation/look-up.js';
 import { startClusterDns } from '../support/cluster-dns.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { startBuild, startProgram, type Program } from '../support/program.js';
@@ -108,17 +109,9 @@ async function fillStore(): Promise<void> {
   const store = openRedisStore({ url: redis.url, onConnection: () => undefined });
   const atMs = Date.now();
   for (let start = 0; start < HOSTS; start += 500) {
-    const observations = Array.from({ length: 500 }, (_, at) => ({
-      hostname: hostname(`api.host-${start + at}.example`),
-      client: addressOf(start + at),
-      addresses: ['198.51.100.1'],
-      ttlSeconds: { min: 60, max: 60 },
-      cnames: [],
-      firstObservedAtMs: atMs,
-      lastObservedAtMs: atMs,
-      lookups: 1,
-      origin: 'dnstap' as const,
-    }));
+    const observations = Array.from({ length: 500 }, (_, at) =>
+      lookUpOf(`api.host-${start + at}.example`, addressOf(start + at), atMs),
+    );
     await store.record({ source: 'bench', sequence: start / 500 + 1, observations, rejections: [] });
   }
   await store.close();
@@ -245,18 +238,7 @@ async function followNewPod(): Promise<number> {
   const index = PODS + CHURN.perSecond * CHURN.seconds;
   await pods.start([index]);
   const store = openRedisStore({ url: redis.url, onConnection: () => undefined });
-  const atMs = Date.now();
-  const observation = {
-    hostname: hostname('after.churn.example'),
-    client: addressOf(index),
-    addresses: ['198.51.100.1'],
-    ttlSeconds: { min: 60, max: 60 },
-    cnames: [],
-    firstObservedAtMs: atMs,
-    lastObservedAtMs: atMs,
-    lookups: 1,
-    origin: 'dnstap' as const,
-  };
+  const observation = lookUpOf('after.churn.example', addressOf(index));
   const startedMs = performance.now();
   await store.record({ source: 'churn', sequence: 1, observations: [observation], rejections: [] });
   await store.close();
@@ -296,17 +278,9 @@ async function createRate(...args: readonly string[]): Promise<number> {
   const fresh = await startRedis({ args: ['--appendonly', 'no'] });
   const store = openRedisStore({ url: fresh.url, onConnection: () => undefined });
   const atMs = Date.now() - 60_000;
-  const observations = Array.from({ length: hosts }, (_, at) => ({
-    hostname: hostname(`api.create-${at}.example`),
-    client: '192.0.2.77',
-    addresses: ['198.51.100.1'],
-    ttlSeconds: { min: 60, max: 60 },
-    cnames: [],
-    firstObservedAtMs: atMs,
-    lastObservedAtMs: atMs,
-    lookups: 1,
-    origin: 'dnstap' as const,
-  }));
+  const observations = Array.from({ length: hosts }, (_, at) =>
+    lookUpOf(`api.create-${at}.example`, '192.0.2.77', atMs),
+  );
   await store.record({ source: 'bench', sequence: 1, observations, rejections: [] });
   const reconciler = await start(fresh.url, '--istio-default-namespace', namespace, ...args);
   const count = async (): Promise<number> => countEntries(namespace);

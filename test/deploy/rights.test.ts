@@ -3,6 +3,7 @@ import { reconcile } from '../../src/app.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import { hostname } from '../istio/hostname.js';
+import { lookUpOf } from '../observation/look-up.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { createRunningPod } from '../support/running-pod.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
@@ -158,18 +159,8 @@ async function startTrial(objects: readonly RenderedObject[], without?: Right): 
 async function prepareStore(directory: string, namespace: string, client: string): Promise<void> {
   const store = await openEmbeddedStore(directory);
   const atMs = Date.now();
-  const names = [CREATED, UPDATED, DELETED].map((what) => hostname(hostOf(namespace, what)));
-  const observations = names.map((name) => ({
-    hostname: name,
-    client,
-    addresses: ['198.51.100.1'],
-    ttlSeconds: { min: 60, max: 60 },
-    cnames: [],
-    firstObservedAtMs: atMs,
-    lastObservedAtMs: atMs,
-    lookups: 1,
-    origin: 'dnstap' as const,
-  }));
+  const names = [CREATED, UPDATED, DELETED].map((what) => hostOf(namespace, what));
+  const observations = names.map((name) => lookUpOf(name, client, atMs));
   await store.record({ source: 'test', sequence: 1, observations, rejections: [] });
   const ignored = hostname(hostOf(namespace, DELETED));
   await store.transition([{ hostname: ignored, from: 'candidate', to: 'ignored', reason: 'person: test', atMs }]);

@@ -1,6 +1,6 @@
 import { openRedisStore } from '../../src/host/redis-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
-import { hostname } from '../istio/hostname.js';
+import { lookUpOf } from '../observation/look-up.js';
 import { startApiProxy, type ApiProxy } from '../support/api-proxy.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { startProgram, type Program } from '../support/program.js';
@@ -47,18 +47,7 @@ function learn(): NodeJS.Timeout {
   let sequence = 0;
   return setInterval(() => {
     sequence += 1;
-    const atMs = Date.now();
-    const observation = {
-      hostname: hostname(`host-${sequence}.example.com`),
-      client: POD_ADDRESS,
-      addresses: ['198.51.100.1'],
-      ttlSeconds: { min: 60, max: 60 },
-      cnames: [],
-      firstObservedAtMs: atMs,
-      lastObservedAtMs: atMs,
-      lookups: 1,
-      origin: 'dnstap' as const,
-    };
+    const observation = lookUpOf(`host-${sequence}.example.com`, POD_ADDRESS);
     void store.record({ source: 'test', sequence, observations: [observation], rejections: [] });
   }, 250);
 }

@@ -2,7 +2,7 @@ import { reconcileSettings } from '../../src/app.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
-import { EVIDENCE_SLOT_MS } from '../../src/observation/observation.js';
+import { EVIDENCE_SLOT_MS, type Observation } from '../../src/observation/observation.js';
 import { KubernetesClient } from '../../src/kubernetes/client.js';
 import { ClusterSink } from '../../src/reconciler/cluster-sink.js';
 import { ReconcileLoop } from '../../src/reconciler/loop.js';
@@ -12,7 +12,7 @@ import { WatchedCluster } from '../../src/reconciler/watched-cluster.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
 import { PodIndex } from '../../src/workload/pod-index.js';
-import { hostname } from '../istio/hostname.js';
+import { lookUpOf } from '../observation/look-up.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -98,20 +98,8 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
   };
 }
 
-function observation(host: string, client: string) {
-  // Within one slot of evidence.
-  const atMs = Math.floor(Date.now() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS;
-  return {
-    hostname: hostname(host),
-    client,
-    addresses: ['198.51.100.1'],
-    ttlSeconds: { min: 60, max: 60 },
-    cnames: [],
-    firstObservedAtMs: atMs,
-    lastObservedAtMs: atMs,
-    lookups: 1,
-    origin: 'dnstap' as const,
-  };
+function observation(host: string, client: string): Observation {
+  return lookUpOf(host, client, Math.floor(Date.now() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS); // all within one slot
 }
 
 function knowPod(index: PodIndex, namespace: string, address: string): void {

@@ -14,6 +14,7 @@ import { PodIndex } from '../../src/workload/pod-index.js';
 import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
 import { rules } from '../host/records.js';
 import { hostname } from '../istio/hostname.js';
+import { lookUpOf } from '../observation/look-up.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 
@@ -49,18 +50,7 @@ function knowPod(namespace = 'shop', address = POD_ADDRESS): void {
 }
 
 async function lookUp(host: string, change: Partial<Observation> = {}): Promise<void> {
-  const observation: Observation = {
-    hostname: hostname(host),
-    client: POD_ADDRESS,
-    addresses: ['198.51.100.1'],
-    ttlSeconds: { min: 60, max: 60 },
-    cnames: [],
-    firstObservedAtMs: START_MS,
-    lastObservedAtMs: START_MS,
-    lookups: 1,
-    origin: 'dnstap',
-    ...change,
-  };
+  const observation: Observation = { ...lookUpOf(host, POD_ADDRESS, START_MS), ...change };
   sequence += 1;
   await store.record({ source: 'test', sequence, observations: [observation], rejections: [] });
 }
