@@ -26,7 +26,7 @@ export function formatPlan(
     lines.push(`! ${hostname}  ports not declared: ${texts.join(', ')}`);
   }
   for (const { namespace, hostname, code } of refused) lines.push(`! ${namespace}  ${hostname}  cannot be: ${code}`);
-  lines.push(...scopeLines(namespaces));
+  lines.push(...scopeLines(namespaces), ...adviceLines(plan.skipped));
   if (plan.delete.length > 0) lines.push('', 'A deletion closes the open connections of its host.');
   if (plan.budget.length > 0) lines.push('', ...plan.budget.map(formatBudget));
   const { create, update, delete: remove, keep, skipped } = plan;
@@ -45,6 +45,18 @@ function scopeLines(namespaces: readonly string[]): readonly string[] {
   if (namespaces.length === 0) return [];
   const read = `Only ${namespaces.join(', ')} ${namespaces.length === 1 ? 'was' : 'were'} read`;
   return ['', `${read}: what other namespaces, also the root namespace, export to them is not known.`];
+}
+
+/** The ways out of what keeps many hosts out at once. */
+function adviceLines(skipped: readonly PlannedSkip[]): readonly string[] {
+  const isByRule = ({ reason, because }: PlannedSkip): boolean =>
+    reason === 'governed-by-others' && because.some((label) => label.startsWith('DestinationRule '));
+  if (!skipped.some(isByRule)) return [];
+  return [
+    '',
+    'A DestinationRule would change the traffic of a host as soon as it is declared. One for the whole mesh can have the host',
+    '*.local instead of *; or one with trafficPolicy.tls.mode: DISABLE in the namespace of the clients stands before it.',
+  ];
 }
 
 type PlannedSkip = ReconcilePreview['plan']['skipped'][number];
