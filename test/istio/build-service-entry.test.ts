@@ -69,9 +69,16 @@ describe('buildServiceEntry', () => {
     expect(buildServiceEntry({ ...request, exportTo: ['shop', '.', 'api'] }).spec.exportTo).toEqual(['.', 'api']);
   });
 
-  it.each([15_000, 15_001, 15_006, 15_020, 15_021, 15_053, 15_090])('refuses port %i of the proxy', (number) => {
-    expect(codeOf({ ports: [{ number, protocol: 'TLS' }] })).toBe('ISTIO_ERR_RESERVED_PORT');
+  it.each([14_999, 15_022, 15_052, 15_054, 15_089, 15_091])('takes port %i, beside those of the proxy', (number) => {
+    expect(codeOf({ ports: [{ number, protocol: 'TLS' }] })).toBeUndefined();
   });
+
+  it.each([...Array.from({ length: 22 }, (_, at) => 15_000 + at), 15_053, 15_090])(
+    'refuses port %i of the proxy',
+    (number) => {
+      expect(codeOf({ ports: [{ number, protocol: 'TLS' }] })).toBe('ISTIO_ERR_RESERVED_PORT');
+    },
+  );
 
   it.each([
     ['no port', { ports: [] }, 'ISTIO_ERR_PORTS'],
