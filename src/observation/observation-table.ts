@@ -152,7 +152,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   function add(next: ResponseView): void {
     responses++;
-    response = next;
+    if (next !== response) response = next; // to write a reference costs more than to compare it
     if (next.buffer !== bytes) {
       bytes = next.buffer;
       data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
