@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { Health } from '../telemetry/health.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -14,7 +14,17 @@ export interface HttpServerOptions {
   readonly connections?: () => readonly object[];
 }
 
-const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 10_000;
+const CHECK_EVERY_MS = 5_000;
+/** Of all together, and of one address: any pod may reach the port, and must not keep the kubelet's probes out. */
+const MAX_CONNECTIONS = 512;
+const MAX_CONNECTIONS_OF_ADDRESS = 16;
+
+const LIMITS = {
+  headersTimeout: REQUEST_TIMEOUT_MS,
+  requestTimeout: REQUEST_TIMEOUT_MS,
+  connectionsCheckingInterval: CHECK_EVERY_MS,
+} as const;
 
 /**
  * `/livez` (the process answers), `/readyz` (503 with the components that are not ready, a line each) and `/metrics`
@@ -23,14 +33,29 @@ const HEADERS_TIMEOUT_MS = 10_000;
 export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
+  readonly #connectionsOf = new Map<string, number>();
 
   constructor(options: HttpServerOptions) {
     this.#options = options;
-    this.#server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS }, (request, response) => {
+    this.#server = createServer(LIMITS, (request, response) => {
       this.#answer(request, response).catch((err: unknown) => {
         options.log.error({ err, url: request.url }, 'request failed');
         response.destroy();
       });
+    });
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('connection', (socket) => this.#admit(socket));
+  }
+
+  #admit(socket: Socket): void {
+    const address = socket.remoteAddress ?? '';
+    const others = this.#connectionsOf.get(address) ?? 0;
+    if (others >= MAX_CONNECTIONS_OF_ADDRESS) return void socket.destroy();
+    this.#connectionsOf.set(address, others + 1);
+    socket.once('close', () => {
+      const left = (this.#connectionsOf.get(address) ?? 1) - 1;
+      if (left === 0) this.#connectionsOf.delete(address);
+      else this.#connectionsOf.set(address, left);
     });
   }
 

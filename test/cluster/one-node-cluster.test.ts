@@ -17,7 +17,9 @@ async function remains(link: string, directory: string): Promise<readonly string
   const { stdout: links } = await runCommand('ip', ['-brief', 'link']);
   const { stdout: processes } = await runCommand('ps', ['-e', '-o', 'args']);
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
-  const groups = (await readdir('/sys/fs/cgroup')).map((hierarchy) => join('/sys/fs/cgroup', hierarchy, link));
+  // One hierarchy (v2), or one for each controller (v1).
+  const hierarchies = ['', ...(await readdir('/sys/fs/cgroup'))];
+  const groups = hierarchies.map((hierarchy) => join('/sys/fs/cgroup', hierarchy, link));
   return [
     ...links.split('\n').filter((line) => line.startsWith(`${link}-`)),
     ...groups.filter((group) => existsSync(group)),
