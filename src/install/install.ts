@@ -25,7 +25,7 @@ export interface InstallOptions extends InstallContext {
   readonly isRepair?: boolean;
 }
 
-/** A CoreDNS whose Corefile has not changed connects again after 10 s at most, or it will not any more. */
+/** A CoreDNS that was connected with this Corefile connects again after 10 s at most, or it will not any more. */
 const RECONNECT_MS = 20_000;
 
 /** Where the record of an installation is. */
@@ -91,7 +91,8 @@ class Installation {
       if (mode === 'sidecar') await this.#rollOutSidecar();
       const { before, changed } = await this.#changeCorefile(endpoint, { previous, isWritten: true });
       undo.corefile = before;
-      await this.#verify(changed);
+      // What a run that was killed has written may not have been read yet: no reason to restart any pod.
+      await this.#verify(changed || previous?.verified !== true);
     } catch (err) {
       if (isWorthUndoing(err)) await this.#rollBack(undo);
       throw err;
@@ -143,9 +144,9 @@ class Installation {
   }
 
   /** Restarts the pods once where that is what it takes: no `reload`, or one that an earlier bad Corefile has stopped. */
-  async #verify(hasChanged: boolean): Promise<void> {
+  async #verify(isNew: boolean): Promise<void> {
     const { log, mode, timeoutMs } = this.#options;
-    const firstMs = hasChanged ? timeoutMs : Math.min(timeoutMs, RECONNECT_MS);
+    const firstMs = isNew ? timeoutMs : Math.min(timeoutMs, RECONNECT_MS);
     try {
       await this.#dns.waitUntilConnected(mode, { ...this.#watched(), timeoutMs: firstMs });
     } catch (err) {
