@@ -149,10 +149,11 @@ describe('an installer that is killed', () => {
     async () => {
       const sidecar = createTemporaryDirectory().file('sidecar.json');
       writeFileSync(sidecar, JSON.stringify(SIDECAR));
-      // The record, the Deployment, the Corefile, the record that it is verified.
-      expect(await runToTheEnd('install', '--mode=sidecar', `--install-sidecar=${sidecar}`)).toBe(8);
+      // The record, the Deployment, the Corefile, the record that it is verified; and each pod that is handed over in time.
+      const kills = await runToTheEnd('install', '--mode=sidecar', `--install-sidecar=${sidecar}`);
+      expect(kills).toBeGreaterThanOrEqual(8);
       expect(await corefile()).toContain('dnstap unix://');
-      expect(await runToTheEnd('uninstall')).toBe(6); // the Corefile, the Deployment, the record
+      expect(await runToTheEnd('uninstall')).toBeGreaterThanOrEqual(6); // the Corefile, the Deployment, the record; pods
       expect(await kubeSystemObjects(cluster)).toEqual(before);
     },
     STEP_TIMEOUT_MS,
