@@ -13,8 +13,9 @@ const PAGE_OCTETS = 1_048_576;
 /** Every host in order of its name. */
 export async function* listHosts(level: Level): AsyncGenerator<HostRecord> {
   // Both ranges are in order of the hostname, so one pass over each is enough. The snapshot keeps them consistent.
-  const snapshot = level.snapshot();
+  let snapshot: ReturnType<Level['snapshot']> | undefined;
   try {
+    snapshot = level.snapshot();
     const evidence = new Pages(level.iterator({ gte: 'evidence!', lt: 'evidence"', snapshot, ...READING }));
     const hosts = new Pages(level.iterator({ gte: 'host!', lt: 'host"', snapshot, ...READING }));
     let next = evidence.take() ?? (await evidence.turn());
@@ -31,7 +32,7 @@ export async function* listHosts(level: Level): AsyncGenerator<HostRecord> {
   } catch (err) {
     throw toStoreError(err);
   } finally {
-    await snapshot.close(); // and with it the iterators
+    await snapshot?.close(); // and with it the iterators
   }
 }
 

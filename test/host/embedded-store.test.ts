@@ -41,7 +41,17 @@ describe('embedded store', () => {
   it('says so when it is closed', async () => {
     const store = await openEmbeddedStore(await newDirectory());
     await store.close();
-    await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => store.record(batch(1, [observation()])),
+      () => store.get(observation().hostname),
+      () => store.list()[Symbol.asyncIterator]().next(),
+      () => store.sources(),
+      () => store.blindWindows(),
+      () => store.rules(),
+      () => store.rejections(),
+      () => store.statistics(),
+    ];
+    for (const call of calls) await expect(call()).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
   });
 
   it.each([4, 99, 'x'])('refuses a store of schema %s and leaves it as it is', async (schema) => {

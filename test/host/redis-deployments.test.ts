@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Hostname } from '../../src/dns/hostname.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { Authority } from '../../src/dnstap-ts/test/support/certificates.js';
-import { runCommand } from '../support/command.js';
+import { ROOT, runCommand } from '../support/command.js';
 import { freePort } from '../support/free-port.js';
 import { startRedisCluster } from '../support/redis-cluster.js';
 import { startWatchedRedis } from '../support/redis-sentinel.js';
@@ -96,6 +97,13 @@ describe('a Redis cluster', () => {
   });
 });
 
+/** `SETUSER …` with the rights in the README, and those of a cluster. */
+function aclWords(): readonly string[] {
+  const readme = readFileSync(join(ROOT, 'src', 'host', 'README.md'), 'utf8');
+  const line = /^ACL (SETUSER istio-discovery .*)$/m.exec(readme)?.[1] ?? '';
+  return [...line.split(' '), '+cluster|info', '+cluster|slots'];
+}
+
 describe('Redis with TLS and a user of the ACL', () => {
   const directory = createTemporaryDirectory();
   const file = (name: string, text: string): string => {
@@ -146,6 +154,37 @@ describe('Redis with TLS and a user of the ACL', () => {
     await runCommand('redis-cli', ['-p', String(redis.port), 'client', 'kill', 'user', 'collector']);
     await waitUntil(async () => store.record(batch(2, [observation()])).then(() => true), { what: 'the new password' });
     expect((await store.get(observation().hostname))?.lookups).toBe(2);
+    await store.close();
+  });
+
+  it('is spoken behind sentinels, with them and with the master that they name', async () => {
+    const tls = { ca, cert: file('node.pem', server.cert), key: file('node.key', server.key) };
+    const watched = await startWatchedRedis({ tls });
+    const stranger = openRedisStore({ url: watched.url });
+    await expect(stranger.statistics()).rejects.toMatchObject({ code: 'HOST_STORE_UNAVAILABLE' });
+    await stranger.close();
+    const store = openRedisStore({ url: watched.url, tlsCaFile: ca });
+    await store.record(batch(1, [observation()]));
+    expect(await wrong(store, [])).toEqual([]);
+    expect((await store.get(observation().hostname))?.lookups).toBe(1);
+    await store.close();
+  });
+
+  it('is spoken with each node of a cluster, as the user of the README', async () => {
+    const tls = { ca, cert: file('node.pem', server.cert), key: file('node.key', server.key) };
+    const cluster = await startRedisCluster({ tls });
+    const words = aclWords();
+    for (const { port } of cluster.nodes) await runCommand('redis-cli', ['-p', String(port), 'acl', ...words]);
+    const options = { url: cluster.url, tlsCaFile: ca, username: 'istio-discovery' };
+    const stranger = openRedisStore({ ...options, password: 'wrong' });
+    await expect(stranger.statistics()).rejects.toMatchObject({ code: 'HOST_STORE_DENIED' });
+    await stranger.close();
+    const store = openRedisStore({ ...options, password: 'PASSWORD' });
+    const sequences = Array.from({ length: 40 }, (_, index) => index + 1);
+    for (const sequence of sequences) {
+      await store.record(batch(sequence, [observation({ hostname: nameOf(sequence) })]));
+    }
+    expect(await wrong(store, sequences)).toEqual([]);
     await store.close();
   });
 
