@@ -27,7 +27,7 @@ export interface PodTemplate {
       readonly args?: readonly string[];
       readonly readinessProbe: object;
       readonly resources: object;
-      readonly env?: readonly object[];
+      readonly env?: readonly { readonly name: string }[];
     }[];
   };
 }

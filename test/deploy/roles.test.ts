@@ -73,12 +73,17 @@ async function startRole(role: string, replace: Readonly<Record<string, string>>
   const extra = Object.entries(replace).flatMap(([flag, value]) =>
     args.some((argument) => argument.startsWith(`${flag}=`)) ? [] : [`${flag}=${value}`],
   );
+  const variables = new Set(spec.containers[0]?.env?.map(({ name }) => name));
   const url = `http://${address}`;
   const part = await startPart({
     name: role,
     command: process.execPath,
     args: [join(bundle, 'main.js'), ...args, ...extra],
-    environment: { ISTIO_DISCOVERY_STORE_URL: redisUrl, ISTIO_DISCOVERY_STORE_PASSWORD: PASSWORD },
+    environment: {
+      ISTIO_DISCOVERY_STORE_URL: redisUrl,
+      ISTIO_DISCOVERY_STORE_PASSWORD: PASSWORD,
+      ...(variables.has('ISTIO_DISCOVERY_CONFIG') && { ISTIO_DISCOVERY_CONFIG: configurationFile }),
+    },
     ready: async () => answersHttp(`${url}/livez`),
   });
   return Object.assign(part, { url });
