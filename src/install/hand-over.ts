@@ -39,8 +39,8 @@ export interface HandOverOptions {
  */
 export class HandOver {
   readonly #options: HandOverOptions;
-  /** When each pod was first seen to end, by name. */
-  readonly #endingSince = new Map<string, number>();
+  /** When each pod was first seen to end, by name; on the clock of `performance.now`. */
+  readonly #firstSeenMs = new Map<string, number>();
   readonly #refused = new Set<string>();
 
   constructor(options: HandOverOptions) {
@@ -58,14 +58,18 @@ export class HandOver {
     const ending = items.filter(
       ({ metadata }) => metadata.deletionTimestamp !== undefined && !this.#refused.has(metadata.name),
     );
-    const nowMs = performance.now();
     for (const pod of ending) {
-      const { name } = pod.metadata;
-      const sinceMs = this.#endingSince.get(name) ?? nowMs;
-      this.#endingSince.set(name, sinceMs);
-      if (nowMs - sinceMs >= DRAIN_MS) await this.#takeOut(pod);
+      if (this.#endingForMs(pod) >= DRAIN_MS) await this.#takeOut(pod);
     }
     return ending.length === 0;
+  }
+
+  /** At least so long: as we saw it, or, for what began before we did, as the API server's clock has it. */
+  #endingForMs({ metadata }: KubernetesObject): number {
+    const nowMs = performance.now();
+    const firstSeenMs = this.#firstSeenMs.get(metadata.name) ?? nowMs;
+    this.#firstSeenMs.set(metadata.name, firstSeenMs);
+    return Math.max(nowMs - firstSeenMs, Date.now() - deletedAtMs(metadata));
   }
 
   async #takeOut(pod: KubernetesObject): Promise<void> {
@@ -83,4 +87,10 @@ export class HandOver {
       if (err.code !== 'KUBERNETES_ERR_CONFLICT') this.#refused.add(pod.metadata.name);
     }
   }
+}
+
+/** At the latest: the API has whole seconds. */
+function deletedAtMs({ deletionTimestamp = '', ...metadata }: KubernetesObject['metadata']): number {
+  const graceSeconds = Number(metadata['deletionGracePeriodSeconds'] ?? 0);
+  return Date.parse(deletionTimestamp) - graceSeconds * 1000 + 1000;
 }

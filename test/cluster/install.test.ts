@@ -13,7 +13,7 @@ import {
   startClusterWithClients,
 } from './installed-cluster.js';
 import { type KillMoment, startKillingProxy } from './killing-proxy.js';
-import { type Prober, startProber } from './prober.js';
+import { onReusedPorts, type Prober, startProber } from './prober.js';
 import { commandsOf, needsPods } from '../docs/documented-commands.js';
 import { ROOT } from '../support/command.js';
 import { IMAGES } from '../support/container-images.js';
@@ -70,16 +70,24 @@ async function expectToLearn(host: string): Promise<void> {
   expect(await serviceEntries(cluster)).toContain(`shop/${host}`);
 }
 
+/**
+ * Who was there when pods of CoreDNS were replaced: the installer, who hands each over, or for a while nobody but Kubernetes,
+ * which sends a port used before to a pod that has stopped (`src/install/hand-over.ts`), with us or without us.
+ */
+type Replacement = 'handed over' | 'by Kubernetes alone';
+
 /** Every look-up since a time was answered, and none took a second. */
-async function expectNoLookupLost(sinceMs: number): Promise<void> {
+async function expectNoLookupLost(sinceMs: number, replacement: Replacement): Promise<void> {
   const probes = await waitUntil(
     async () => {
-      const since = (await prober.probes()).filter(({ atMs }) => atMs >= sinceMs);
-      return since.length > 200 && since; // ten seconds' worth
+      const all = await prober.probes();
+      return all.filter(({ atMs }) => atMs >= sinceMs).length > 200 && all; // ten seconds' worth
     },
     { what: 'look-ups', everyMs: 500 },
   );
-  expect(probes.filter(({ error, tookMs, stalledMs }) => error !== undefined || tookMs - stalledMs > 1000)).toEqual([]);
+  const excused = replacement === 'handed over' ? new Set() : onReusedPorts(probes);
+  const lost = probes.filter(({ error, tookMs, stalledMs }) => error !== undefined || tookMs - stalledMs > 1000);
+  expect(lost.filter((probe) => probe.atMs >= sinceMs && !excused.has(probe))).toEqual([]);
 }
 
 describe('an installer that is killed', () => {
@@ -174,7 +182,7 @@ describe('an installer that is killed', () => {
   );
 
   it('loses no look-up', async () => {
-    await expectNoLookupLost(0);
+    await expectNoLookupLost(0, 'by Kubernetes alone');
   });
 });
 
@@ -232,7 +240,8 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
   });
 
   it('has lost no look-up', async () => {
-    await expectNoLookupLost(sinceMs);
+    // In mode collector no pod is replaced; in mode sidecar some are while the Job that was killed starts again.
+    await expectNoLookupLost(sinceMs, mode === 'collector' ? 'handed over' : 'by Kubernetes alone');
   });
 
   // What Redis is does not depend on the mode.
@@ -292,7 +301,7 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
       const startedMs = Date.now();
       await happen();
       await expectToLearn(thenLearns);
-      await expectNoLookupLost(startedMs);
+      await expectNoLookupLost(startedMs, mode === 'sidecar' ? 'handed over' : 'by Kubernetes alone');
     },
     STEP_TIMEOUT_MS,
   );
@@ -344,7 +353,7 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
       if (mode === 'collector') await setImage(IMAGES['coredns-1.11']); // the removal waits for the rollout
       await deploy('--uninstall');
       expect(await kubeSystemObjects(cluster)).toEqual(before);
-      await expectNoLookupLost(sinceMs);
+      await expectNoLookupLost(sinceMs, mode === 'sidecar' ? 'handed over' : 'by Kubernetes alone');
     },
     STEP_TIMEOUT_MS,
   );

@@ -53,6 +53,13 @@ describe('pods that a rollout replaces', () => {
     expect(await labelsOf('new')).toEqual({ 'k8s-app': 'kube-dns', 'pod-template-hash': 'a' });
   });
 
+  it('leave it as well when they began to end before anybody looked', async () => {
+    await createPod('ending');
+    await removePod('ending');
+    await waitUntil(async () => createHandOver().takeOut(), { what: 'the end of the hand-over' });
+    expect(await labelsOf('ending')).toEqual({ 'pod-template-hash': 'a' });
+  });
+
   it('end as they always did where the account may not change them', async () => {
     await server.kubectl(['create', 'serviceaccount', 'reader']);
     await server.kubectl(['create', 'clusterrole', 'pod-reader', '--verb=list', '--resource=pods']);
