@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { collect } from '../app.js';
+import { collect } from '../app/roles.js';
 import { addSettings, readSettings } from './options.js';
 import type { Terminal } from './terminal.js';
 

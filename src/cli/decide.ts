@@ -1,6 +1,6 @@
 import { userInfo } from 'node:os';
 import { Command } from 'commander';
-import { withStore } from '../app.js';
+import { withStore } from '../app/store.js';
 import { parseHostname, type Hostname } from '../dns/hostname.js';
 import type { DecisionKind } from '../host/host-record.js';
 import type { HostStore } from '../host/host-store.js';

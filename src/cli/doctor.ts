@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { examineCluster } from '../app.js';
+import { examineCluster } from '../app/examination.js';
 import { formatDoctor } from '../install/format-doctor.js';
 import { ExitError } from './exit-error.js';
 import { addSettings, readSettings } from './options.js';

@@ -1,7 +1,8 @@
 import { BlockList } from 'node:net';
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { configuredRules, withStore } from '../app.js';
+import { configuredRules } from '../app/reconcile-settings.js';
+import { withStore } from '../app/store.js';
 import type { Configuration } from '../config/schema.js';
 import { parseHostname, type Hostname } from '../dns/hostname.js';
 import type { HostStore } from '../host/host-store.js';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { withStore } from '../app.js';
+import { withStore } from '../app/store.js';
 import type { HostSummary } from '../host/host-record.js';
 import { addFilterOptions, matchesFilter, type HostFilter } from './host-filter.js';
 import { addSettings, readSettings } from './options.js';

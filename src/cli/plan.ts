@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { apply, preview } from '../app.js';
+import { apply, preview } from '../app/one-run.js';
 import { ConfigurationError } from '../config/load.js';
 import type { SectionName } from '../config/schema.js';
 import { ExitError } from './exit-error.js';

@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { reconcile } from '../app.js';
+import { reconcile } from '../app/roles.js';
 import { addSettings, readSettings } from './options.js';
 import type { Terminal } from './terminal.js';
 

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
-import { configuredRules, withStore } from '../app.js';
+import { configuredRules } from '../app/reconcile-settings.js';
+import { withStore } from '../app/store.js';
 import { formatRule, parseRule, type HostRule } from '../host/host-rule.js';
 import type { HostStore } from '../host/host-store.js';
 import { ExitError } from './exit-error.js';

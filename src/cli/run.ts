@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import { run } from '../app.js';
+import { run } from '../app/roles.js';
 import { addSettings, readSettings } from './options.js';
 import { formatListing, writePieces } from './output.js';
 import type { Terminal } from './terminal.js';

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
-import { lookAtInstallation, lookForIstio, withStore, type IstioPresence } from '../app.js';
+import { lookAtInstallation, lookForIstio, type IstioPresence } from '../app/examination.js';
+import { withStore } from '../app/store.js';
 import { BLIND_REASONS, type BlindWindow } from '../host/blind-window.js';
 import { hasFlag, HOST_STATES, type HostState } from '../host/host-record.js';
 import type { HostStore, StoreStatistics } from '../host/host-store.js';

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { withStore } from '../app.js';
+import { withStore } from '../app/store.js';
 import type { HostStore } from '../host/host-store.js';
 import type { Observation } from '../observation/observation.js';
 import { addSettings, readSettings } from './options.js';

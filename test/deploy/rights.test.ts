@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { reconcile } from '../../src/app.js';
+import { reconcile } from '../../src/app/roles.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import { hostname } from '../istio/hostname.js';

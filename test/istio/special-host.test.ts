@@ -1,5 +1,5 @@
 import { loadConfiguration } from '../../src/config/load.js';
-import { reconcileSettings } from '../../src/app.js';
+import { reconcileSettings } from '../../src/app/reconcile-settings.js';
 import { buildServiceEntry } from '../../src/istio/build-service-entry.js';
 import { parseSpecialHost, type SpecialForm, type SpecialHost } from '../../src/istio/special-host.js';
 import { validateServiceEntry } from '../../src/istio/validation/validate-service-entry.js';

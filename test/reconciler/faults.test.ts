@@ -2,7 +2,7 @@ import { randomBytes, sign } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:https';
 import { parseAllDocuments } from 'yaml';
-import { lookForIstio } from '../../src/app.js';
+import { lookForIstio } from '../../src/app/examination.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import type { ServiceEntry } from '../../src/istio/service-entry.js';
 import { startApiProxy, type ApiProxy } from '../support/api-proxy.js';

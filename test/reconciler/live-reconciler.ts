@@ -1,4 +1,4 @@
-import { reconcileSettings } from '../../src/app.js';
+import { reconcileSettings } from '../../src/app/reconcile-settings.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';

@@ -1,4 +1,4 @@
-import { reconcileSettings } from '../../src/app.js';
+import { reconcileSettings } from '../../src/app/reconcile-settings.js';
 import { loadConfiguration } from '../../src/config/load.js';
 
 it('plans with what the settings say of the mesh', () => {

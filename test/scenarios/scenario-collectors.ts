@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { observationOptions } from '../../src/app.js';
+import { observationOptions } from '../../src/app/observation-options.js';
 import type { Configuration } from '../../src/config/schema.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import { FloodGuard } from '../../src/intake/flood-guard.js';

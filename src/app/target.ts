@@ -1,17 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
-import { ConfigurationError, isInCluster, processEnvironment } from './config/load.js';
-import type { Configuration } from './config/schema.js';
-import type { KubernetesClient } from './kubernetes/client.js';
-import type { KubernetesError } from './kubernetes/kubernetes-error.js';
-import type { ClusterState } from './reconciler/cluster-state.js';
-import { DirectorySink } from './reconciler/directory-sink.js';
-import type { ServiceEntrySink } from './reconciler/sink.js';
-import { StdoutSink } from './reconciler/stdout-sink.js';
-import type { Logger } from './telemetry/logger.js';
-import { PodIndex } from './workload/pod-index.js';
-import { readObjects } from './workload/read-objects.js';
+import { ConfigurationError, isInCluster, processEnvironment } from '../config/load.js';
+import type { Configuration } from '../config/schema.js';
+import type { KubernetesClient } from '../kubernetes/client.js';
+import type { KubernetesError } from '../kubernetes/kubernetes-error.js';
+import type { ClusterState } from '../reconciler/cluster-state.js';
+import { DirectorySink } from '../reconciler/directory-sink.js';
+import type { ServiceEntrySink } from '../reconciler/sink.js';
+import { StdoutSink } from '../reconciler/stdout-sink.js';
+import type { Logger } from '../telemetry/logger.js';
+import { PodIndex } from '../workload/pod-index.js';
+import { readObjects } from '../workload/read-objects.js';
 
 /** Where ServiceEntries go and where pods are known from. */
 export interface Target {
@@ -100,9 +100,9 @@ function createFileSink(
 async function openCluster(configuration: Configuration, options: TargetOptions): Promise<Target> {
   // Loaded on demand: the Kubernetes client costs 40 MB that the collector must not need.
   const [{ KubernetesClient }, { ClusterSink }, { WorkloadWatch }] = await Promise.all([
-    import('./kubernetes/client.js'),
-    import('./reconciler/cluster-sink.js'),
-    import('./workload/watch-workloads.js'),
+    import('../kubernetes/client.js'),
+    import('../reconciler/cluster-sink.js'),
+    import('../workload/watch-workloads.js'),
   ]);
   const { once } = options;
   const log = options.log.child({ component: 'kubernetes' });
@@ -183,11 +183,11 @@ async function openState(
   { client, once, log, changes, signal }: ClusterParts & { readonly once: boolean },
 ): Promise<{ readonly state: ClusterState; readonly watching: Promise<void> }> {
   if (once) {
-    const { ListedCluster } = await import('./reconciler/cluster-state.js');
+    const { ListedCluster } = await import('../reconciler/cluster-state.js');
     const state = new ListedCluster({ client, ...namespacesOf(configuration) });
     return { state, watching: Promise.resolve() };
   }
-  const { WatchedCluster } = await import('./reconciler/watched-cluster.js');
+  const { WatchedCluster } = await import('../reconciler/watched-cluster.js');
   const state = new WatchedCluster({
     client,
     owner: configuration.istio.owner,
@@ -208,7 +208,7 @@ async function startElection(
   { client, instance, log, changes, signal }: ClusterParts & { readonly instance: string },
 ): Promise<{ readonly mayWrite: () => boolean; readonly ended: Promise<void> }> {
   if (!leaderElection) return { mayWrite: () => true, ended: Promise.resolve() };
-  const { LeaderElector } = await import('./kubernetes/lease.js');
+  const { LeaderElector } = await import('../kubernetes/lease.js');
   const elector = new LeaderElector({
     client,
     namespace: kubernetes.namespace ?? client.namespace ?? 'default',
