@@ -25,6 +25,8 @@ export interface CorefileKey {
 
 export interface ServerBlock {
   readonly keys: readonly CorefileKey[];
+  /** Whether the last key stands in a snippet that is imported where keys are expected. */
+  readonly hasImportedKey?: true;
   /** Absent in a Corefile of a single block without braces. */
   readonly open?: CorefileToken;
   /** Absent also where CoreDNS takes the brace of the last directive for it. */
@@ -135,7 +137,16 @@ class Parser {
     const unknownImports = this.unknownImports.slice(importsBefore);
     // Where the last brace is missing, that of the last directive is taken for it.
     if (open !== undefined && this.#text() !== '}') throw this.#fault('end-of-file');
-    return { keys, directives, unknownImports, ...(open && { open }), ...(close && { close }) };
+    const lastKey = keys.at(-1)?.token;
+    const hasImportedKey = [...this.#snippets.values()].some((body) => body.some((token) => token === lastKey));
+    return {
+      keys,
+      directives,
+      unknownImports,
+      ...(hasImportedKey && { hasImportedKey }),
+      ...(open && { open }),
+      ...(close && { close }),
+    };
   }
 
   /** Keys go up to `{` or the end of the line, after a comma over several lines. */

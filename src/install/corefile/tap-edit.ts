@@ -67,7 +67,8 @@ function editOf(bytes: Buffer, { block, tokens, wanted }: BlockToEdit): TextEdit
 /** Offset of the line before which a directive of the block can stand without tearing a line. */
 function placeIn(bytes: Buffer, block: ServerBlock, tokens: readonly CorefileToken[]): number | undefined {
   const anchor = block.open ?? block.keys.at(-1)?.token;
-  if (anchor === undefined) return undefined;
+  // After a key in a snippet a line would be in every block that imports it.
+  if (anchor === undefined || (block.open === undefined && block.hasImportedKey === true)) return undefined;
   const following = tokens.find(({ start }) => start >= anchor.end);
   if (following !== undefined && following.line > anchor.lastLine) return lineEnd(bytes, anchor.end);
   // The first directive is on the line of the brace.

@@ -185,6 +185,11 @@ empty.example {
     ['a brace too few', '. {\n errors\n', 'corefile-unreadable'],
     ['a snippet that imports itself', '(s) {\n import s\n}\n. {\n import s\n}\n', 'corefile-unreadable'],
     ['directives only on the line of the brace, and no last brace', '. { hosts {\n }\n', 'no-place'],
+    [
+      'keys in a snippet that another block imports',
+      '(out) {\n . 1.1.1.1\n}\n. {\n import out\n}\n import out\n',
+      'no-place',
+    ],
   ])('refuses %s', (_, corefile, refused) => {
     expect(insertTap(corefile, OPTIONS)).toMatchObject({ refused });
   });
