@@ -187,7 +187,7 @@ empty.example {
     ['directives only on the line of the brace, and no last brace', '. { hosts {\n }\n', 'no-place'],
     [
       'keys in a snippet that another block imports',
-      '(out) {\n . 1.1.1.1\n}\n. {\n import out\n}\n import out\n',
+      '(out) {\n . 1.1.1.1\n}\n. {\n import out\n}\n import out\n log\n}\n',
       'no-place',
     ],
   ])('refuses %s', (_, corefile, refused) => {
