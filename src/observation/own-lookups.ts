@@ -19,9 +19,11 @@ import { finish, mix } from './wire-name.js';
  * other and sorted into a table when one is:
  *
  * ```
- *   log     [ e e e … ]           a ring, newest last
- *   table   [ . | e | e | . … ]   direct-mapped by the exchange; a newer one overwrites an older one in the same place
+ *   log     [ e e e … ]               a ring, newest last
+ *   table   [ e e | . . | e . | … ]   two places for each exchange: its last name, and the one before
  * ```
+ * A resolver that waits too long asks again in the same exchange, and CoreDNS may look the target up for each before it
+ * answers any, so an entry counts how often its name was answered.
  *
  * @see coredns/coredns plugin/pkg/upstream
  */
@@ -43,11 +45,13 @@ export interface LaterAnswer {
 }
 
 const ENTRIES = 4_096; // a power of two, of the log and of the table
-const ENTRY = 4; // int32 of an entry: see EXCHANGE and so on; its time is in an array beside
+const ENTRY = 5; // int32 of an entry: see EXCHANGE and so on; its time is in an array beside
 const EXCHANGE = 0; // in the table mixed with the client
 const ROW = 1;
 const NAME = 2;
 const RECEIPT = 3;
+const ANSWERS = 4; // only in the table: those of the same name that were not taken back
+const PLACES = 2; // entries of the table that an exchange may be in
 /** CoreDNS answers within its own limit of 5 s for an upstream (plugin/forward). */
 const EXCHANGE_MS = 5_000;
 
@@ -74,27 +78,44 @@ export function createOwnLookups({ rows, hosts, seed, clock }: OwnLookupsOptions
   let unsorted = 0; // entries before it that are not in the table
 
   const keyOf = (client: number, exchange: number): number => finish(mix(mix(seed, client), exchange)) | 1;
-  const placeOf = (key: number): number => (key >>> 1) & (ENTRIES - 1);
+  const placeOf = (key: number): number => (key >>> 1) & (ENTRIES - PLACES);
 
   function sort(): void {
     for (; unsorted > 0; unsorted--) {
       const entry = (next - unsorted) & (ENTRIES - 1);
       const [exchange = 0, row = 0, name = 0, receipt = 0] = log.subarray(entry * ENTRY, (entry + 1) * ENTRY);
       const key = keyOf(rows.clientOf(row), exchange);
-      table.set([key, row, name, receipt], placeOf(key) * ENTRY);
-      tableTimes[placeOf(key)] = logTimes[entry] as number;
+      const place = placeOf(key);
+      const cell = place * ENTRY;
+      const isAgain = table[cell + EXCHANGE] === key && table[cell + NAME] === name && table[cell + ROW] === row;
+      const answers = isAgain ? (table[cell + ANSWERS] as number) + 1 : 1;
+      if (!isAgain) moveOver(place);
+      table.set([key, row, name, receipt, answers], cell);
+      tableTimes[place] = logTimes[entry] as number;
     }
   }
 
-  /** The last answer of the exchange; undefined when there was none, or long ago. */
-  function find({ exchange, row }: LaterAnswer): { row: number; name: number; receipt: Receipt } | undefined {
-    sort();
-    const key = keyOf(rows.clientOf(row), exchange);
-    const place = placeOf(key);
-    if (table[place * ENTRY + EXCHANGE] !== key) return undefined;
-    if (Math.abs((clock[0] as number) - (tableTimes[place] as number)) > EXCHANGE_MS) return undefined;
+  function moveOver(place: number): void {
+    table.copyWithin((place + 1) * ENTRY, place * ENTRY, (place + 1) * ENTRY);
+    tableTimes[place + 1] = tableTimes[place] as number;
+  }
+
+  /** Whether the place has an answer of the exchange, not long ago, that was not taken back. */
+  function isOfExchange(place: number, key: number): boolean {
+    if (table[place * ENTRY + EXCHANGE] !== key || table[place * ENTRY + ANSWERS] === 0) return false;
+    return Math.abs((clock[0] as number) - (tableTimes[place] as number)) <= EXCHANGE_MS;
+  }
+
+  /** Takes back what is in the place if the answer shows that no client asked for it; true when it shows that of the answer. */
+  function settleWith(place: number, { row, name, isA, wasHeld }: LaterAnswer): boolean {
     const cell = (index: number): number => table[place * ENTRY + index] as number;
-    return { row: cell(ROW), name: cell(NAME), receipt: cell(RECEIPT) };
+    if (cell(NAME) === name) return false;
+    if (cell(ROW) === row) return true; // an ExternalName: what it leads to has just been counted
+    if (wasHeld && leadsTo(cell(ROW), row)) return true;
+    if (!leadsTo(row, cell(ROW))) return false;
+    rows.takeBack(cell(ROW), isA, cell(RECEIPT));
+    table[place * ENTRY + ANSWERS] = cell(ANSWERS) - 1;
+    return false;
   }
 
   function leadsTo(alias: number, row: number): boolean {
@@ -113,11 +134,12 @@ export function createOwnLookups({ rows, hosts, seed, clock }: OwnLookupsOptions
       if (unsorted < ENTRIES) unsorted++;
     },
     settle(answer) {
-      const before = answer.exchange === 0 ? undefined : find(answer);
-      if (before === undefined || before.name === answer.name) return false;
-      if (before.row === answer.row) return true; // an ExternalName: what it leads to has just been counted
-      if (answer.wasHeld && leadsTo(before.row, answer.row)) return true;
-      if (leadsTo(answer.row, before.row)) rows.takeBack(before.row, answer.isA, before.receipt);
+      if (answer.exchange === 0) return false;
+      sort();
+      const key = keyOf(rows.clientOf(answer.row), answer.exchange);
+      for (let place = placeOf(key), end = place + PLACES; place < end; place++) {
+        if (isOfExchange(place, key) && settleWith(place, answer)) return true;
+      }
       return false;
     },
     clear() {

@@ -7,7 +7,8 @@ import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { findPrograms } from './programs.js';
 import { LAST_NAMESPACE, startResolverCluster, type DnsSetting, type Recording } from './record.js';
-import { compare, DATA, formatVerdict, hostsIn, learntBy } from './replay.js';
+import { DATA } from './recordings.js';
+import { compare, formatVerdict, hostsIn, learntBy } from './replay.js';
 
 const directory = createTemporaryDirectory();
 const TAP = `unix://${directory.file('dnstap.sock')}`;

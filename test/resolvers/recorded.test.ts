@@ -2,8 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
-import type { GroundTruth } from './ground-truth.js';
-import { compare, DATA, formatVerdict, learntBy, recordingNames, replayCaptures, type Replayed } from './replay.js';
+import { captureOf, DATA, readTruth, recordingNames } from './recordings.js';
+import { compare, formatVerdict, learntBy, replayCaptures, type Replayed } from './replay.js';
 
 const NAMES = recordingNames();
 const report: string[] = [];
@@ -56,12 +56,4 @@ it('glibc-metadata without the objects: the namespaces are those that CoreDNS pu
 /** Only the objects say what a pod belongs to. */
 function asPod(line: string): string {
   return line.replace(/Deployment\/(\S+)/, 'Pod/$1-5d9c7b8f6d-x2k4q');
-}
-
-function captureOf(name: string): string {
-  return join(DATA, `${name}.fstrm.gz`);
-}
-
-function readTruth(name: string): GroundTruth {
-  return JSON.parse(readFileSync(join(DATA, `${name}.json`), 'utf8')) as GroundTruth;
 }

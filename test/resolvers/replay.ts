@@ -1,18 +1,6 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from '../support/command.js';
 import { runProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import type { GroundTruth } from './ground-truth.js';
-
-/** Where recordings are kept. */
-export const DATA = join(ROOT, 'test', 'data', 'resolvers');
-
-/** The names of the recordings, sorted. */
-export function recordingNames(): readonly string[] {
-  const captures = readdirSync(DATA).filter((file) => file.endsWith('.fstrm.gz'));
-  return captures.map((file) => file.replace('.fstrm.gz', '')).toSorted();
-}
 
 /** How what was learnt compares with what was done. */
 export interface Verdict {

@@ -1,11 +1,6 @@
-import { createReadStream, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { decodeDnstap, formatAddress, type Message, readFrameStreamFile, SocketProtocol } from 'dnstap-ts';
+import { formatAddress, type Message, SocketProtocol } from 'dnstap-ts';
 import { readMessage } from '../../src/dns/message-reader.js';
-import type { GroundTruth } from './ground-truth.js';
-import { DATA, recordingNames } from './replay.js';
+import { readFrames, readTruth, recordingNames } from './recordings.js';
 
 /** A DNS message of a recording. */
 interface Seen {
@@ -26,17 +21,9 @@ beforeAll(async () => {
 });
 
 async function read(recording: string): Promise<readonly Seen[]> {
-  const seen: Seen[] = [];
-  const { pods } = JSON.parse(readFileSync(join(DATA, `${recording}.json`), 'utf8')) as GroundTruth;
-  const namespaces = new Map(pods.map(({ podIp, namespace }) => [podIp, namespace]));
-  const stream = createReadStream(join(DATA, `${recording}.fstrm.gz`)).pipe(createGunzip());
-  await readFrameStreamFile(Readable.from(stream), {
-    onFrame: (buffer, start, end) => {
-      const { message } = decodeDnstap(buffer.subarray(start, end));
-      if (message) seen.push(readSeen(message, namespaces));
-    },
-  });
-  return seen;
+  const namespaces = new Map(readTruth(recording).pods.map(({ podIp, namespace }) => [podIp, namespace]));
+  const frames = await readFrames(recording);
+  return frames.flatMap(({ message }) => (message ? readSeen(message, namespaces) : []));
 }
 
 function readSeen(message: Message, namespaces: ReadonlyMap<string, string>): Seen {
