@@ -36,6 +36,8 @@ export interface LiveOptions {
   readonly owner?: string;
   readonly onDeleted?: 'restore' | 'ignore';
   readonly maxWritesPerSecond?: number;
+  /** Other settings, by the name of their flag. */
+  readonly flags?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 const DISCARD = { write: () => true, writableLength: 0 } as unknown as NodeJS.WriteStream; // all that a logger uses
@@ -57,7 +59,7 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
   });
   const sink = new ClusterSink({ client, state, mayWrite: () => true, onDeleted, maxWritesPerSecond, monotonicMs });
   const runs: ReconcileStatus[] = [];
-  const flags = { 'istio-owner': owner, 'reconcile-on-deleted': onDeleted };
+  const flags = { 'istio-owner': owner, 'reconcile-on-deleted': onDeleted, ...options.flags };
   const settings = reconcileSettings(loadConfiguration({ flags, environment: {} }), { graceMs: () => 0 });
   const loop: ReconcileLoop = new ReconcileLoop({
     input: { store, sink, index, settings },

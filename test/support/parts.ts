@@ -27,6 +27,8 @@ export type PartName =
   | 'kubelet'
   | 'parse-corefile'
   | 'parse-promql'
+  | 'pilot-discovery'
+  | 'print-proxy-config'
   | 'prometheus-crds';
 
 /** A cold build of one part takes up to three minutes on two cores. */

@@ -1,0 +1,173 @@
+import { writeFileSync } from 'node:fs';
+import { runCommand } from './command.js';
+import { freePort } from './free-port.js';
+import type { KubeApiserver } from './kube-apiserver.js';
+import { partPath } from './parts.js';
+import { answersHttp } from './probe.js';
+import { partMethods, startPart, type Part } from './process.js';
+import { readProxyConfig, type ProxyConfig } from './proxy-config.js';
+import { createTemporaryDirectory } from './temporary-directory.js';
+import { waitUntil } from './wait-until.js';
+
+/** @see startIstiod */
+export interface IstiodOptions {
+  /** Its cluster, with Istio's custom resource definitions. */
+  readonly apiServer: KubeApiserver;
+  /** Fields of its MeshConfig, in place of Istio's defaults. */
+  readonly mesh?: object;
+  /** Address on which proxies reach it; 127.0.0.1 unless told. */
+  readonly host?: string;
+  /** Whether it serves ztunnels too; then sidecars get a way into their tunnels. */
+  readonly ambient?: boolean;
+}
+
+/** A proxy as istiod knows it. */
+export interface MeshProxy {
+  readonly namespace: string;
+  /** `sidecar` unless told. */
+  readonly type?: 'sidecar' | 'ztunnel';
+  readonly podIp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Whether its agent answers the names of the mesh by itself (`ISTIO_META_DNS_CAPTURE`). */
+  readonly capturesDns?: boolean;
+}
+
+/** An istiod that runs. */
+export interface Istiod extends Part {
+  /** HOST:PORT of its discovery service, without TLS. */
+  readonly xdsAddress: string;
+  /** Replaces its MeshConfig, which it reads again by itself. */
+  readonly setMesh: (mesh: object) => void;
+  /** What it serves to such a proxy. */
+  readonly proxyConfig: (proxy: MeshProxy) => Promise<ProxyConfig>;
+  /** Waits until it serves by all ServiceEntries that were written before. */
+  readonly settle: () => Promise<void>;
+}
+
+/** Its own namespace, the root namespace of the mesh. */
+export const ISTIO_NAMESPACE = 'istio-system';
+
+const LOOPBACK = '127.0.0.1';
+const ISTIO_VERSION = '1.31.0';
+
+/**
+ * Starts an istiod: its discovery service alone, with no webhooks and no certificate authority.
+ *
+ * It leaves out the filters that only Istio's build of Envoy has, so that any Envoy takes what it serves.
+ */
+export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
+  const { apiServer, mesh = {}, host = LOOPBACK, ambient = false } = options;
+  const directory = createTemporaryDirectory();
+  const meshFile = directory.file('mesh');
+  const setMesh = (fields: object): void => writeFileSync(meshFile, JSON.stringify(fields)); // JSON is YAML
+  setMesh(mesh);
+  await createNamespace(apiServer, ISTIO_NAMESPACE);
+  const xdsAddress = `${host}:${await freePort()}`;
+  const httpAddress = `${LOOPBACK}:${await freePort()}`;
+  const part = await startPart({
+    name: 'istiod',
+    command: await partPath('pilot-discovery'),
+    args: [
+      'discovery',
+      `--kubeconfig=${apiServer.kubeconfigFile}`,
+      `--meshConfig=${meshFile}`,
+      `--grpcAddr=${xdsAddress}`,
+      `--httpAddr=${httpAddress}`,
+      '--httpsAddr=',
+      '--secureGRPCAddr=',
+      `--monitoringAddr=${LOOPBACK}:${await freePort()}`,
+      `--ctrlz_port=${await freePort()}`,
+      '--shutdownDuration=0s',
+    ],
+    directory,
+    environment: {
+      POD_NAMESPACE: ISTIO_NAMESPACE,
+      POD_NAME: 'istiod',
+      ENABLE_CA_SERVER: 'false',
+      PILOT_CERT_PROVIDER: 'none',
+      INJECTION_WEBHOOK_CONFIG_NAME: '',
+      VALIDATION_WEBHOOK_CONFIG_NAME: '',
+      PILOT_ENABLE_AMBIENT: String(ambient),
+      PILOT_ENABLE_ALPN_FILTER: 'false',
+      PILOT_ENABLE_METADATA_EXCHANGE: 'false',
+      PILOT_DEBOUNCE_AFTER: '20ms',
+    },
+    ready: async () => answersHttp(`http://${httpAddress}/ready`),
+    stopTimeoutMs: 2_000,
+  });
+  const proxyConfig = async (proxy: MeshProxy): Promise<ProxyConfig> => {
+    const node = JSON.stringify(proxyNode(proxy));
+    return readProxyConfig((await runCommand(await partPath('print-proxy-config'), [xdsAddress, node])).stdout);
+  };
+  let settled = 0;
+  return {
+    ...partMethods(part),
+    xdsAddress,
+    setMesh,
+    proxyConfig,
+    settle: async () => {
+      settled += 1;
+      await settle(`settled-${settled}.example.org`, { apiServer, proxyConfig });
+    },
+  };
+}
+
+/** The node that a proxy of the pod sends, as `envoy.config.core.v3.Node`. */
+export function proxyNode({ namespace, type = 'sidecar', podIp = '10.244.0.1', ...proxy }: MeshProxy): object {
+  return {
+    id: `${type}~${podIp}~web.${namespace}~${namespace}.svc.cluster.local`,
+    cluster: `web.${namespace}`,
+    metadata: {
+      NAMESPACE: namespace,
+      INSTANCE_IPS: podIp,
+      ISTIO_VERSION,
+      CLUSTER_ID: 'Kubernetes',
+      INTERCEPTION_MODE: 'REDIRECT',
+      LABELS: proxy.labels ?? {},
+      NODE_NAME: 'node',
+      ...(proxy.capturesDns === true && { DNS_CAPTURE: 'true' }),
+    },
+  };
+}
+
+/** Makes a namespace, if there is none of that name. */
+export async function createNamespace(
+  apiServer: KubeApiserver,
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await applyObjects(apiServer, [{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }]);
+}
+
+/** Writes objects as somebody other than the program. */
+export async function applyObjects(apiServer: KubeApiserver, objects: readonly object[]): Promise<void> {
+  const list = { apiVersion: 'v1', kind: 'List', items: objects };
+  await apiServer.kubectl(['apply', '--server-side', '--field-manager=operator', '-f', '-'], JSON.stringify(list));
+}
+
+interface Settling {
+  readonly apiServer: KubeApiserver;
+  readonly proxyConfig: Istiod['proxyConfig'];
+}
+
+/**
+ * The API server tells of ServiceEntries in the order in which they were written, and istiod reads all that it was told
+ * before it serves anew: once it serves an entry, it serves by all those before.
+ */
+async function settle(host: string, { apiServer, proxyConfig }: Settling): Promise<void> {
+  const entry = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'ServiceEntry',
+    metadata: { name: 'settled', namespace: ISTIO_NAMESPACE },
+    spec: {
+      hosts: [host],
+      exportTo: ['.'],
+      resolution: 'NONE',
+      ports: [{ name: 'tls-443', number: 443, protocol: 'TLS' }],
+    },
+  };
+  await applyObjects(apiServer, [entry]);
+  const serves = async (): Promise<boolean> =>
+    (await proxyConfig({ namespace: ISTIO_NAMESPACE })).has(`cluster outbound|443||${host} ORIGINAL_DST`);
+  await waitUntil(serves, { what: `${host} in what istiod serves`, everyMs: 10 });
+}
