@@ -107,7 +107,7 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
   const { once } = options;
   const log = options.log.child({ component: 'kubernetes' });
   const { kubernetes } = configuration;
-  const { maxWritesPerSecond, onDeleted } = configuration.reconcile;
+  const { maxWritesPerSecond } = configuration.reconcile;
   const client = KubernetesClient.load({
     ...(kubernetes.kubeconfig !== undefined && { kubeconfig: kubernetes.kubeconfig }),
     ...(kubernetes.context !== undefined && { context: kubernetes.context }),
@@ -137,7 +137,7 @@ async function openCluster(configuration: Configuration, options: TargetOptions)
   const { state, watching } = await openState(configuration, { client, once, log, changes, signal: stop.signal });
   const watchingPods = watch.run(stop.signal);
   const sink = isClusterSink(configuration)
-    ? new ClusterSink({ client, state, mayWrite: election.mayWrite, maxWritesPerSecond, onDeleted })
+    ? new ClusterSink({ client, state, mayWrite: election.mayWrite, maxWritesPerSecond })
     : createFileSink(configuration, options, state);
   return {
     sink,

@@ -10,7 +10,8 @@ import {
 import type { EmbeddedEdit, Level } from './embedded-edit.js';
 import { reading } from './embedded-error.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type { AwaitedDeletion, StoredRules } from './host-store.js';
+import type { AwaitedDeletion, SeenChange, SeenCluster, SeenEntries, SeenEntry, StoredRules } from './host-store.js';
+import { seenField, sortSeen } from './seen-entry.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 export interface StoredSource {
@@ -27,7 +28,7 @@ interface StoredRuleText {
 /** Makes one change at a time. */
 export type Exclusive = (change: (edit: EmbeddedEdit) => Promise<void>) => Promise<void>;
 
-/** What the embedded store keeps besides hosts: of sources, of what was not learnt, of people's rules, and deletions that wait. */
+/** What the embedded store keeps besides hosts: of sources, of what was not learnt, of people's rules, of entries and deletions that wait. */
 export class EmbeddedLedger {
   readonly #level: Level;
   readonly #exclusive: Exclusive;
@@ -106,6 +107,23 @@ export class EmbeddedLedger {
   endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
     return this.#exclusive(async (edit) => {
       for (const { namespace, name } of entries) edit.delete(`deletion!${namespace}/${name}`);
+    });
+  }
+
+  async seenEntries(): Promise<SeenEntries> {
+    const cluster = await reading(() => this.#level.get('seen-cluster'));
+    const entries = await reading(() => this.#level.values({ gte: 'seen!', lt: 'seen"' }).all());
+    return {
+      ...(cluster !== undefined && { cluster: cluster as SeenCluster }), // both written by noteSeen() only
+      entries: sortSeen(entries as SeenEntry[]),
+    };
+  }
+
+  noteSeen({ cluster, seen, gone }: SeenChange): Promise<void> {
+    return this.#exclusive(async (edit) => {
+      for (const entry of seen) edit.put(`seen!${seenField(entry)}`, entry);
+      for (const entry of gone) edit.delete(`seen!${seenField(entry)}`);
+      if (cluster !== undefined) edit.put('seen-cluster', cluster);
     });
   }
 

@@ -20,6 +20,8 @@ import { MINUTE_MS } from './time-units.js';
  *   reject!<reason>              RejectionCount
  *   rules                        StoredRuleText
  *   schema                       SCHEMA
+ *   seen!<namespace>/<name>      SeenEntry
+ *   seen-cluster                 SeenCluster
  *   source!<source>              StoredSource
  * ```
  */

@@ -27,6 +27,8 @@ import {
   NO_OVERFLOW,
   STORE_LIMITS,
   type AwaitedDeletion,
+  type SeenChange,
+  type SeenEntries,
   type EvidenceAttribution,
   type FlagChange,
   type HostDecision,
@@ -279,6 +281,14 @@ class EmbeddedStore implements HostStore {
 
   endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
     return this.#ledger.endDeletions(entries);
+  }
+
+  seenEntries(): Promise<SeenEntries> {
+    return this.#ledger.seenEntries();
+  }
+
+  noteSeen(change: SeenChange): Promise<void> {
+    return this.#ledger.noteSeen(change);
   }
 
   rejections(): Promise<readonly RejectionCount[]> {

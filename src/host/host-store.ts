@@ -91,6 +91,42 @@ export interface AwaitedDeletion {
   readonly plans: number;
 }
 
+/** An entry of ours that was in the cluster, kept so that one that is missing later is known to have been there. */
+export interface SeenEntry {
+  readonly namespace: string;
+  readonly name: string;
+  /** Its hostname. */
+  readonly host: string;
+  /** Of the namespace, which is another one after a deletion; absent where namespaces may not be read. */
+  readonly namespaceUid?: string;
+  /** Since when it has been missing (Unix milliseconds); absent while it is there. */
+  readonly missingSinceMs?: number;
+}
+
+/** How the cluster was when it was last looked at. */
+export interface SeenCluster {
+  /** The cluster's `resourceVersion`: what a later look finds is later, unless the cluster went back to a backup. */
+  readonly version: string;
+  /** Unix milliseconds. */
+  readonly atMs: number;
+}
+
+export interface SeenEntries {
+  /** Absent before the first look. */
+  readonly cluster?: SeenCluster;
+  /** In order of namespace and name. */
+  readonly entries: readonly SeenEntry[];
+}
+
+/** What a look at the cluster has changed. */
+export interface SeenChange {
+  readonly cluster?: SeenCluster;
+  /** Each in place of what was kept of it. */
+  readonly seen: readonly SeenEntry[];
+  /** No longer expected to be there. */
+  readonly gone: readonly Pick<SeenEntry, 'namespace' | 'name'>[];
+}
+
 /** The rules that people keep in the store, in their order. `version` counts the changes, from 0. */
 export interface StoredRules {
   readonly version: number;
@@ -187,6 +223,9 @@ export interface HostStore {
   awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void>;
   /** They are no longer called for, or have taken place. */
   endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void>;
+  /** Entries of ours that were in the cluster. */
+  seenEntries(): Promise<SeenEntries>;
+  noteSeen(change: SeenChange): Promise<void>;
   /** Whether the store works, and how much it holds; rejects with HostStoreError when it does not. */
   statistics(): Promise<StoreStatistics>;
   /** What was not learnt, summed over all sources, in order of the reason. */

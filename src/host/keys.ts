@@ -16,6 +16,8 @@
  *   istio-discovery:2:{00}:blind                hash: <source>|<reason> [[from, until], …] as JSON
  *   istio-discovery:2:{00}:rules                hash: v version; r the rules, one a line
  *   istio-discovery:2:{00}:deletions            hash: <namespace>/<name> [reason, sinceMs, plans] as JSON
+ *   istio-discovery:2:{00}:seen                 hash: <namespace>/<name> [host, namespace's uid, missing since] as JSON;
+ *                                               cluster SeenCluster as JSON
  *   istio-discovery:2:{00}:tail                 string that expires: somebody watches; also the channel to watch
  *   istio-discovery:schema                      string: the version of the layout that is in use
  * ```
@@ -70,6 +72,7 @@ export const sourcesKey = (): string => keyOf(2, 0, 'sources');
 export const blindKey = (): string => keyOf(2, 0, 'blind');
 export const tailKey = (): string => keyOf(2, 0, 'tail');
 export const deletionsKey = (): string => keyOf(2, 0, 'deletions');
+export const seenKey = (): string => keyOf(2, 0, 'seen');
 export const rulesKey = (): string => keyOf(2, 0, 'rules');
 
 export const oldHostKey = (version: OldSchema, shard: number, hostname: string): string =>

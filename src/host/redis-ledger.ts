@@ -8,13 +8,14 @@ import {
   type Interval,
 } from './blind-window.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type { AwaitedDeletion, StoredRules } from './host-store.js';
-import { blindKey, deletionsKey, rejectionsKey, rulesKey, sourcesKey } from './keys.js';
+import type { AwaitedDeletion, SeenChange, SeenEntries, StoredRules } from './host-store.js';
+import { blindKey, deletionsKey, rejectionsKey, rulesKey, seenKey, sourcesKey } from './keys.js';
 import type { RedisCalls } from './redis-calls.js';
 import { editField, setFields } from './redis-edit.js';
+import { CLUSTER_FIELD, formatSeen, readSeen, seenField } from './seen-entry.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
-/** What Redis keeps besides hosts: of sources, of what was not learnt, of people's rules, and deletions that wait. */
+/** What Redis keeps besides hosts: of sources, of what was not learnt, of people's rules, of entries and deletions that wait. */
 export class RedisLedger {
   readonly #calls: RedisCalls;
 
@@ -98,6 +99,19 @@ export class RedisLedger {
     if (entries.length === 0) return;
     const fields = entries.map(({ namespace, name }) => `${namespace}/${name}`);
     await this.#calls.call((client) => client.hdel(deletionsKey(), ...fields));
+  }
+
+  async seenEntries(): Promise<SeenEntries> {
+    return readSeen(await this.#calls.call((client) => client.hgetall(seenKey())));
+  }
+
+  async noteSeen({ cluster, seen, gone }: SeenChange): Promise<void> {
+    const fields = [
+      ...seen.flatMap((entry) => [seenField(entry), formatSeen(entry)]),
+      ...(cluster === undefined ? [] : [CLUSTER_FIELD, JSON.stringify(cluster)]),
+    ];
+    if (fields.length > 0) await this.#calls.call((client) => client.hset(seenKey(), ...fields));
+    if (gone.length > 0) await this.#calls.call((client) => client.hdel(seenKey(), ...gone.map(seenField)));
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {

@@ -9,6 +9,8 @@ import {
   NO_OVERFLOW,
   STORE_LIMITS,
   type AwaitedDeletion,
+  type SeenChange,
+  type SeenEntries,
   type EvidenceAttribution,
   type FlagChange,
   type HostDecision,
@@ -240,6 +242,14 @@ class RedisStore implements HostStore {
 
   endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
     return this.#ledger.endDeletions(entries);
+  }
+
+  seenEntries(): Promise<SeenEntries> {
+    return this.#ledger.seenEntries();
+  }
+
+  noteSeen(change: SeenChange): Promise<void> {
+    return this.#ledger.noteSeen(change);
   }
 
   rejections(): Promise<readonly RejectionCount[]> {

@@ -40,6 +40,8 @@ const METHODS = {
   awaitedDeletions: 'value',
   awaitDeletions: 'value',
   endDeletions: 'value',
+  seenEntries: 'value',
+  noteSeen: 'value',
   statistics: 'value',
   rejections: 'value',
 } as const satisfies Readonly<Record<Exclude<keyof HostStore, 'close'>, 'value' | 'items'>>;

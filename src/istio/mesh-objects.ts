@@ -49,6 +49,8 @@ export interface SidecarFacts {
 
 export interface NamespaceFacts {
   readonly name: string;
+  /** Another one after the namespace was deleted and made again. */
+  readonly uid?: string;
   /** It is being deleted and takes no object any more. */
   readonly isTerminating: boolean;
   /** It is labelled `istio.io/use-waypoint`, so every entry in it is bound to a waypoint. */
@@ -140,12 +142,13 @@ export function readSidecar(value: unknown): SidecarFacts | undefined {
 /** Metadata alone is enough. */
 export function readNamespace(value: unknown): NamespaceFacts | undefined {
   if (!isRecord(value) || !isRecord(value['metadata']) || value['kind'] !== 'Namespace') return undefined;
-  const { name, deletionTimestamp, labels } = value['metadata'];
+  const { name, uid, deletionTimestamp, labels } = value['metadata'];
   if (typeof name !== 'string') return undefined;
   const known = isRecord(labels) ? labels : {};
   const waypoint = known[WAYPOINT_LABEL];
   return {
     name,
+    ...(typeof uid === 'string' && { uid }),
     isTerminating: deletionTimestamp !== undefined,
     usesWaypoint: typeof waypoint === 'string' && waypoint !== 'none',
     isAmbient: known[DATAPLANE_LABEL] === 'ambient',

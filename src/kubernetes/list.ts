@@ -57,6 +57,15 @@ export async function listSelected<T>(
   }
 }
 
+/**
+ * The version that the server's state of a resource has now.
+ *
+ * @throws KubernetesError
+ */
+export async function readResourceVersion(options: ListOptions): Promise<string> {
+  return (await readPage({ ...options, pageSize: 1 }, undefined)).resourceVersion;
+}
+
 async function listPages<T>(
   options: ListOptions,
   select: (object: KubernetesObject) => T | undefined,

@@ -3,6 +3,7 @@ import type { KubernetesClient } from './client.js';
 import { discoverVersion } from './discovery.js';
 import { KubernetesError } from './kubernetes-error.js';
 import type { KubernetesObject, KubernetesResource } from './kubernetes-object.js';
+import { isLaterVersion } from './resource-version.js';
 import { watchResource } from './watch.js';
 
 export interface ResourceCacheOptions<T> {
@@ -50,6 +51,7 @@ export class ResourceCache<T> {
   readonly #objects = new NamespacedMap<Cached<T>>();
   readonly #deleting = new Set<string>();
   #version: string | undefined;
+  #resourceVersion: string | undefined;
   #isCurrent = false;
   #fault: KubernetesError | undefined;
 
@@ -60,6 +62,11 @@ export class ResourceCache<T> {
   /** The API version in which the objects are read. */
   get version(): string | undefined {
     return this.#version;
+  }
+
+  /** Up to which version of the API server's state the objects are known. */
+  get resourceVersion(): string | undefined {
+    return this.#resourceVersion;
   }
 
   /** Why the cache is not current: the last failure. */
@@ -147,6 +154,9 @@ export class ResourceCache<T> {
       signal: ended,
       onList: (objects) => this.#replace(objects),
       onEvent: (type, object) => this.#take(type, object),
+      onVersion: (resourceVersion) => {
+        this.#resourceVersion = resourceVersion;
+      },
       onCurrent: (isCurrent) => {
         if (isCurrent) this.#succeed();
         else this.#isCurrent = false;
@@ -201,7 +211,7 @@ export class ResourceCache<T> {
   /** Whether that is news. The echo of an own write is none, nor is what an own write has overtaken. */
   #put(object: Cached<T>): boolean {
     const known = this.#objects.get(object)?.version;
-    if (known !== undefined && !isLater(object.version, known)) return false;
+    if (known !== undefined && !isLaterVersion(object.version, known)) return false;
     this.#objects.set(object);
     return true;
   }
@@ -224,11 +234,6 @@ export class ResourceCache<T> {
   #error(code: KubernetesError['code'], what: string): KubernetesError {
     return new KubernetesError(code, `${this.#options.plural}: ${what}`);
   }
-}
-
-/** Versions of one resource are whole numbers that grow; see "resourceVersion" in Kubernetes' API concepts. */
-function isLater(version: string, than: string): boolean {
-  return version.length === than.length ? version > than : version.length > than.length;
 }
 
 /** An object of no namespace has the namespace of no name. */

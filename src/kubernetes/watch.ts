@@ -7,7 +7,8 @@ import {
   type KubernetesResource,
   resourcePath,
 } from './kubernetes-object.js';
-import { listSelected } from './list.js';
+import { listSelected, readResourceVersion } from './list.js';
+import { isLaterVersion } from './resource-version.js';
 
 export const WATCH_EVENT_TYPES = ['ADDED', 'MODIFIED', 'DELETED'] as const;
 export type WatchEventType = (typeof WATCH_EVENT_TYPES)[number];
@@ -27,6 +28,8 @@ export interface WatchOptions<T> {
   /** A complete list: at the start, and whenever the server cannot tell any more what happened in between. */
   readonly onList: (objects: readonly T[]) => void;
   readonly onEvent: (type: WatchEventType, object: T) => void;
+  /** Up to which version of the resource everything was handed over. */
+  readonly onVersion?: (resourceVersion: string) => void;
   /** Whether what was handed over is up to date; false from an error to the next time that the server answers. */
   readonly onCurrent?: (isCurrent: boolean) => void;
   readonly onError: (error: KubernetesError, retryInMs: number) => void;
@@ -57,10 +60,11 @@ const METADATA = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
 /**
  * Lists a resource and follows what happens to it, until the signal aborts. Goes on where it stopped after every kind of
  * failure, and lists again when the server has forgotten that point (410 Gone) or the whole resource (404, for a custom
- * resource whose definition was removed).
+ * resource whose definition was removed). So it does when the cluster went back to a backup: a server is silent about
+ * what happened before the version that a watch asks for, also when it has not come to that version yet.
  *
  * ```
- *            ┌────────────── 410 Gone, 404 Not Found ───────────┐
+ *            ┌─────── 410 Gone, 404 Not Found, an older state ──┐
  *            ▼                                                  │
  *  start ─▶ list ──▶ watch from its version ──▶ end, error, silence ──▶ back off ──▶ watch from the last version seen
  * ```
@@ -69,19 +73,24 @@ export async function watchResource<T>(options: WatchOptions<T>): Promise<void> 
   const { signal, onError, onCurrent, random = Math.random, baseDelayMs = BASE_DELAY_MS } = options;
   let version: string | undefined;
   let failures = 0;
+  let isInDoubt = false;
   const keep = (seen: string): void => {
     version = seen;
     failures = 0;
+    options.onVersion?.(seen);
   };
   while (!signal.aborted) {
     try {
+      if (version !== undefined && isInDoubt && (await hasGoneBack(options, version))) version = undefined;
       if (version === undefined) version = await list(options);
+      isInDoubt = false;
       await follow(options, version, keep);
     } catch (err) {
       if (signal.aborted) return;
       if (!(err instanceof KubernetesError)) throw err;
       if (FORGOTTEN.has(err.code)) version = undefined;
       failures += 1;
+      isInDoubt = true;
       const delay = backoffMs(failures, { baseMs: baseDelayMs, maxMs: MAX_DELAY_MS, random });
       const delayMs = Math.max(delay, err.retryAfterMs ?? 0);
       onCurrent?.(false);
@@ -91,9 +100,15 @@ export async function watchResource<T>(options: WatchOptions<T>): Promise<void> 
   }
 }
 
+/** Whether the server's state is older than what it has told before. */
+async function hasGoneBack<T>(options: WatchOptions<T>, version: string): Promise<boolean> {
+  return isLaterVersion(version, await readResourceVersion(options));
+}
+
 async function list<T>(options: WatchOptions<T>): Promise<string> {
   const { items, resourceVersion } = await listSelected(options, options.select);
   options.onList(items);
+  options.onVersion?.(resourceVersion);
   return resourceVersion;
 }
 

@@ -92,6 +92,7 @@ export class PlanDraft {
   }
 
   #addMissing(entry: ServiceEntry): void {
+    if (this.#input.held?.has(keyOf(entry)) === true) return this.#skip('deleted-by-others', entry);
     const obstacle = this.#obstacleTo(entry);
     if (obstacle !== undefined) {
       this.#skip(obstacle.reason, entry, obstacle.because, obstacle.missingPorts);

@@ -11,6 +11,8 @@ export interface PlanInput {
   readonly unwanted?: readonly string[];
   /** When that was decided (Unix milliseconds), for hosts of `unwanted`: the wait before a deletion counts from then. */
   readonly unwantedSinceMs?: ReadonlyMap<string, number>;
+  /** `namespace/name` of entries that are gone and not created before it is known why. @defaultValue none */
+  readonly held?: ReadonlySet<string>;
   /** Namespaces that can take an entry; absent when unknown. */
   readonly namespaces?: ReadonlySet<string>;
   /**

@@ -31,6 +31,7 @@ function isSameInput(one: PlanInput, other: PlanInput): boolean {
     isSameMesh(one.mesh, other.mesh) &&
     isSame(one.desired, other.desired) && // built anew in every run
     isSame(one.unwanted ?? [], other.unwanted ?? []) &&
+    isSame([...(one.held ?? [])], [...(other.held ?? [])]) &&
     isSame([...(one.namespaces ?? ['*'])], [...(other.namespaces ?? ['*'])])
   );
 }

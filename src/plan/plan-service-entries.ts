@@ -14,6 +14,7 @@ import type { AccountedPlan } from './service-entry-plan.js';
  * its host is a name of the cluster              skipped kubernetes-service    skipped kubernetes-service
  * its namespace is missing                       skipped namespace-missing     skipped namespace-missing
  * ours is being deleted                          skipped being-deleted
+ * somebody deleted ours just now                                               skipped deleted-by-others
  * foreign, same host, same namespace             delete foreign-entry-in-…     skipped host-in-namespace
  * foreign, same host, seen by the same clients   delete shadows-foreign-entry  skipped covered-by-foreign-entry
  * foreign wildcard over it, seen likewise        keep beside-foreign-entry     skipped covered-by-foreign-entry

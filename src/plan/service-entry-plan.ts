@@ -20,6 +20,7 @@ export const SKIP_REASONS = [
   'children-first',
   'covered-by-foreign-entry',
   'covered-by-own-entry',
+  'deleted-by-others',
   'deletion-limit',
   'deletion-share',
   'deletion-waits',

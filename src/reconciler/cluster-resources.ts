@@ -51,13 +51,20 @@ export function toSinkState(read: {
   readonly version: string | undefined;
   readonly facts: MeshFactsByKind;
   readonly namespaces: readonly string[] | undefined;
+  readonly clusterVersion: string | undefined;
 }): SinkState {
-  const { entries, version, namespaces, facts } = read;
+  const { entries, version, namespaces, facts, clusterVersion } = read;
   const mesh = Object.fromEntries(facts) as MeshObjects; // each kind's facts come from that kind's reader
   const living = mesh.namespaces?.filter(({ isTerminating }) => !isTerminating).map(({ name }) => name);
   const known = namespaces ?? living;
   const apiVersion = SERVICE_ENTRY_API_VERSIONS.find((item) => item === `${GROUP}/${version}`);
-  return { entries, mesh, ...(known && { namespaces: new Set(known) }), ...(apiVersion && { apiVersion }) };
+  return {
+    entries,
+    mesh,
+    ...(known && { namespaces: new Set(known) }),
+    ...(apiVersion && { apiVersion }),
+    ...(clusterVersion !== undefined && { clusterVersion }),
+  };
 }
 
 /** The resource of an entry, in the entry's own version. */

@@ -7,14 +7,7 @@ import type { ClusterState } from './cluster-state.js';
 import { forEachInFlight } from './in-flight.js';
 import { PostponedEntries } from './postponed-entries.js';
 import { ReconcilerError } from './reconciler-error.js';
-import {
-  DELETION_SETTLED_MS,
-  toFailure,
-  type ServiceEntrySink,
-  type SinkFailure,
-  type SinkResult,
-  type SinkState,
-} from './sink.js';
+import { toFailure, type ServiceEntrySink, type SinkFailure, type SinkResult, type SinkState } from './sink.js';
 
 export interface ClusterSinkOptions {
   readonly client: KubernetesClient;
@@ -25,8 +18,6 @@ export interface ClusterSinkOptions {
   readonly maxWritesPerSecond?: number;
   /** Writes at a time. @defaultValue 8 */
   readonly inFlight?: number;
-  /** What a deletion by somebody else means: a wish has to wait until it is known to be one. @defaultValue restore */
-  readonly onDeleted?: 'restore' | 'ignore';
   /** Clock that never jumps. @defaultValue performance.now */
   readonly monotonicMs?: () => number;
 }
@@ -44,21 +35,16 @@ export class ClusterSink implements ServiceEntrySink {
   readonly #postponed: PostponedEntries;
 
   constructor(options: ClusterSinkOptions) {
-    const {
-      maxWritesPerSecond = DEFAULT_WRITES_PER_SECOND,
-      monotonicMs = () => performance.now(),
-      onDeleted,
-    } = options;
+    const { maxWritesPerSecond = DEFAULT_WRITES_PER_SECOND, monotonicMs = () => performance.now() } = options;
     this.#options = options;
     this.#bucket = new TokenBucket({ perSecond: maxWritesPerSecond, monotonicMs });
-    const firstDeletionMs = onDeleted === 'ignore' ? 2 * DELETION_SETTLED_MS : 0;
-    this.#postponed = new PostponedEntries({ monotonicMs, firstDeletionMs });
+    this.#postponed = new PostponedEntries({ monotonicMs });
   }
 
   async read(signal: AbortSignal): Promise<SinkState> {
     const state = await this.#options.state.read(signal);
-    for (const { entry } of state.deletedByOthers ?? []) {
-      this.#postponed.noteDeletion(keyOf(entry.metadata), entry.metadata.uid ?? '');
+    for (const { metadata } of state.deletedByOthers ?? []) {
+      this.#postponed.noteDeletion(keyOf(metadata), metadata.uid ?? '');
     }
     return state;
   }

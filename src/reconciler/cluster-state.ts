@@ -46,13 +46,13 @@ export class ListedCluster implements ClusterState {
   async read(signal: AbortSignal): Promise<SinkState> {
     const { namespaces } = this.#options;
     // What is no ServiceEntry with hosts covers nothing.
-    const { items, version } = await this.#list(SERVICE_ENTRIES, readServiceEntry, signal);
+    const { items, version, clusterVersion } = await this.#list(SERVICE_ENTRIES, readServiceEntry, signal);
     const facts = new Map<MeshKind, readonly MeshFacts[]>();
     for (const kind of MESH_KINDS) {
       const known = await this.#readMesh(kind, signal);
       if (known !== undefined) facts.set(kind, known);
     }
-    return toSinkState({ entries: items, version, facts, namespaces });
+    return toSinkState({ entries: items, version, facts, namespaces, clusterVersion });
   }
 
   /** The facts of a kind; undefined where it may not be read. */
@@ -76,16 +76,22 @@ export class ListedCluster implements ClusterState {
     resource: ClusterResource & { readonly metadataOnly?: true },
     select: (object: KubernetesObject) => T | undefined,
     signal: AbortSignal,
-  ): Promise<{ readonly items: readonly T[]; readonly version: string }> {
+  ): Promise<{
+    readonly items: readonly T[];
+    readonly version: string;
+    readonly clusterVersion: string | undefined;
+  }> {
     const { client, namespaces } = this.#options;
     const version = await discoverVersion({ client, ...resource, signal });
     const items: T[] = [];
+    let clusterVersion: string | undefined;
     for (const namespace of namespaces ?? [undefined]) {
       const options = { client, ...resource, resource: { ...resource, version }, signal };
       const list = await listSelected({ ...options, ...(namespace !== undefined && { namespace }) }, select);
       items.push(...list.items);
+      clusterVersion ??= list.resourceVersion; // of the first, which is the earliest
     }
-    return { items, version };
+    return { items, version, clusterVersion };
   }
 
   isLive(): boolean {

@@ -102,6 +102,7 @@ export class ReconcileLoop {
     if (this.#fault !== undefined) log.info({ failures: this.#failures }, 'reconciling works again');
     this.#fault = undefined;
     this.#failures = 0;
+    if (status.lost.length > 0) log.warn(countReasons(status), 'ServiceEntries are gone, and are written again');
     const { created, updated, deleted, failures } = status.result;
     if (created.length + updated.length + deleted.length > 0) {
       log.info({ created: created.length, updated: updated.length, deleted: deleted.length }, 'plan applied');
@@ -129,6 +130,13 @@ export class ReconcileLoop {
 function restAfter({ user, system }: NodeJS.CpuUsage): number {
   const cpuMs = (user + system) / 1000;
   return Math.min(LONGEST_REST_MS, Math.max(SHORTEST_PAUSE_MS, PAUSES_PER_RUN * cpuMs));
+}
+
+/** How many are lost for each reason. */
+function countReasons({ lost }: ReconcileStatus): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const { reason } of lost) counts[reason] = (counts[reason] ?? 0) + 1;
+  return counts;
 }
 
 function keyOf({ namespace, name, code }: SinkFailure): string {

@@ -18,8 +18,6 @@ interface Deletions {
 export interface PostponedOptions {
   /** Clock that never jumps. */
   readonly monotonicMs: () => number;
-  /** How long an entry is not created again after its first deletion by somebody else. @defaultValue 0 */
-  readonly firstDeletionMs?: number;
 }
 
 /** Failures that pass by themselves, mostly within seconds. */
@@ -56,11 +54,9 @@ export class PostponedEntries {
   readonly #failures = new Map<string, Postponed>();
   readonly #deletions = new Map<string, Deletions>();
   readonly #monotonicMs: () => number;
-  readonly #firstDeletionMs: number;
 
-  constructor({ monotonicMs, firstDeletionMs = 0 }: PostponedOptions) {
+  constructor({ monotonicMs }: PostponedOptions) {
     this.#monotonicMs = monotonicMs;
-    this.#firstDeletionMs = firstDeletionMs;
   }
 
   /** The failure for which an entry still has to wait, if what should be done is the same as then. */
@@ -97,7 +93,7 @@ export class PostponedEntries {
     if (deletions === undefined) return undefined;
     const { secondMs, mostMs } = DELAYS.deleted;
     const again = deletions.count - 2;
-    const delayMs = again < 0 ? this.#firstDeletionMs : Math.min(mostMs, secondMs * 2 ** Math.min(again, 20));
+    const delayMs = again < 0 ? 0 : Math.min(mostMs, secondMs * 2 ** Math.min(again, 20));
     return this.#monotonicMs() - deletions.lastMs < delayMs ? deletions.count : undefined;
   }
 

@@ -1,10 +1,11 @@
 import type { BeliefSettings } from '../host/believe.js';
 import { hasFlag, type HostRecord, type HostState } from '../host/host-record.js';
-import type { AwaitedDeletion, FlagChange, HostStore, HostTransition } from '../host/host-store.js';
+import type { AwaitedDeletion, FlagChange, HostStore, HostTransition, SeenChange } from '../host/host-store.js';
 import { visibilityIn } from '../plan/visibility.js';
 import { PlanMemory } from '../plan/plan-memory.js';
 import type { AccountedPlan, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
 import type { PodIndex } from '../workload/pod-index.js';
+import { judgeAbsences, toSeen, type Absences, type LostEntry } from './absent-entries.js';
 import { wantedEntries, type EntrySettings, type RefusedEntry, type WithheldPorts } from './desired-entries.js';
 import { MeshInfluence } from './mesh-influence.js';
 import { reviewHosts, type HostReview } from './review-hosts.js';
@@ -43,6 +44,8 @@ export interface ReconcileStatus {
   readonly refused: readonly RefusedEntry[];
   /** Ports that are known and not declared. */
   readonly withheld: readonly WithheldPorts[];
+  /** Entries of ours that are gone, by nobody's wish. */
+  readonly lost: readonly LostEntry[];
   readonly plan: AccountedPlan;
   readonly result: SinkResult;
 }
@@ -67,19 +70,22 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
   // First what needs no cluster: while it is away, or without Istio, learning goes on.
   await storeReview(store, review);
   const state = await sink.read(signal);
-  const ignored = ignoredHosts(review.records, state, input);
+  const absences = await findAbsences(input, review.records, state);
+  const ignored = ignoredHosts(review.records, absences, nowMs);
   await store.transition(ignored);
+  await noteSeen(store, { seen: [], gone: absences.wishes });
   await forgetHosts(input, review, state);
   const records = withStates(review.records, ignored);
   const wouldBreak = countBreakages(records, await noteEntries(input, records, state));
   const awaited = await store.awaitedDeletions();
-  const planned = planHosts(input, { ...review, records, awaited }, state);
+  const { held, lost } = absences;
+  const planned = planHosts(input, { ...review, records, awaited, held }, state);
   const { plan } = planned;
   await noteDeletions(store, awaited, plan);
-  const result = await sink.apply(plan, signal);
+  const result = await applyKnowingly(input, plan, state);
   const { waiting } = review;
   await inPortions(appliedHosts(records, plan, result, nowMs), async (portion) => store.transition(portion));
-  return { atMs: nowMs, hosts: countStates(records), waiting, wouldBreak, ...planned, result };
+  return { atMs: nowMs, hosts: countStates(records), waiting, wouldBreak, lost, ...planned, result };
 }
 
 async function storeReview(store: HostStore, review: HostReview): Promise<void> {
@@ -158,7 +164,15 @@ async function noteDeletions(
 
 function planHosts(
   { settings, nowMs, memory = new PlanMemory() }: ReconcileInput,
-  { records, rules, awaited }: Pick<HostReview, 'records' | 'rules'> & { readonly awaited: readonly AwaitedDeletion[] },
+  {
+    records,
+    rules,
+    awaited,
+    held = NONE_HELD,
+  }: Pick<HostReview, 'records' | 'rules'> & {
+    readonly awaited: readonly AwaitedDeletion[];
+    readonly held?: ReadonlySet<string>;
+  },
   state: SinkState,
 ): Omit<ReconcilePreview, 'review'> {
   const { entries, namespaces, mesh, apiVersion = settings.apiVersion } = state;
@@ -173,6 +187,7 @@ function planHosts(
     ...(isObserving ? { desired: [] } : wanted),
     ...(namespaces && { namespaces }),
     ...(mesh && { mesh }),
+    held,
     pendingDeletions: awaited,
     nowMs,
     policy: settings.policy,
@@ -189,25 +204,60 @@ function withoutEchoes(
   return new MeshInfluence({ entries, visibility: visibilityIn(mesh, policy) }).withoutEchoes(records);
 }
 
-/** More at once are no decision about each of them: somebody cleaned up, and what is in use is put right. */
-const MAX_WISHES = 10;
+const NONE_HELD: ReadonlySet<string> = new Set();
+const NO_ABSENCES: Absences = { wishes: [], held: NONE_HELD, lost: [], change: { seen: [], gone: [] } };
 
-/** Hosts of which somebody deleted an entry, where that is taken as a wish; not when the whole namespace goes. */
-function ignoredHosts(
+/** What became of entries of ours that were there, where that matters; keeps what is there now. */
+async function findAbsences(
+  { store, settings, nowMs }: ReconcileInput,
   records: readonly HostRecord[],
-  { deletedByOthers = [], namespaces }: SinkState,
-  { settings, nowMs }: ReconcileInput,
-): readonly HostTransition[] {
-  if (settings.onDeleted !== 'ignore' || deletedByOthers.length === 0) return [];
-  const places = new Map<string, string>();
-  for (const { entry, isSettled } of deletedByOthers) {
-    const { namespace } = entry.metadata;
-    const isWish = isSettled && namespaces?.has(namespace) === true;
-    if (isWish) for (const host of entry.spec.hosts) places.set(host, namespace);
+  state: SinkState,
+): Promise<Absences> {
+  if (state.clusterVersion === undefined) return NO_ABSENCES;
+  const known = await store.seenEntries();
+  if (settings.onDeleted !== 'ignore') {
+    // Who takes it for a wish later must not take what was deleted until then for one.
+    await noteSeen(store, { seen: [], gone: known.entries });
+    return NO_ABSENCES;
   }
-  if (places.size > MAX_WISHES) return [];
+  const approvals = new Map(records.map((record) => [record.hostname as string, approvedAtMs(record)]));
+  const approvedAt = (host: string): number | undefined => approvals.get(host);
+  const absences = judgeAbsences({ known, state, owner: settings.owner, approvedAtMs: approvedAt, nowMs });
+  await noteSeen(store, absences.change);
+  return absences;
+}
+
+function approvedAtMs({ decisions }: HostRecord): number | undefined {
+  const last = decisions.findLast(({ kind }) => kind !== 'note');
+  return last?.kind === 'approve' ? last.atMs : undefined;
+}
+
+/** Carries a plan out. What it deletes is forgotten before, so that nobody takes its absence for somebody else's doing. */
+async function applyKnowingly(
+  { store, sink, settings, signal }: ReconcileInput,
+  plan: ServiceEntryPlan,
+  state: SinkState,
+): Promise<SinkResult> {
+  const isKept = settings.onDeleted === 'ignore' && state.clusterVersion !== undefined;
+  if (isKept) await noteSeen(store, { seen: [], gone: plan.delete.map(({ current }) => current.metadata) });
+  const result = await sink.apply(plan, signal);
+  if (isKept) await noteSeen(store, { seen: toSeen(result.created, state), gone: [] });
+  return result;
+}
+
+async function noteSeen(store: HostStore, { cluster, seen, gone }: SeenChange): Promise<void> {
+  await inPortions(seen, async (portion) => store.noteSeen({ seen: portion, gone: [] }));
+  await inPortions(gone, async (portion) => store.noteSeen({ seen: [], gone: portion }));
+  if (cluster !== undefined) await store.noteSeen({ cluster, seen: [], gone: [] });
+}
+
+const WITH_ENTRY: ReadonlySet<HostState> = new Set(['approved', 'applied', 'stale']);
+
+/** Hosts of which somebody deleted an entry, where that is taken as a wish. */
+function ignoredHosts(records: readonly HostRecord[], { wishes }: Absences, nowMs: number): readonly HostTransition[] {
+  const places = new Map(wishes.map(({ host, namespace }) => [host, namespace]));
   return records
-    .filter(({ hostname, state }) => state === 'applied' && places.has(hostname))
+    .filter(({ hostname, state }) => WITH_ENTRY.has(state) && places.has(hostname))
     .map(({ hostname, state }) => ({
       hostname,
       from: state,

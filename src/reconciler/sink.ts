@@ -11,15 +11,10 @@ export interface SinkState {
   readonly namespaces?: ReadonlySet<string>;
   /** The API version that the target takes; absent where any will do. */
   readonly apiVersion?: ServiceEntryApiVersion;
-  /** Entries of ours that somebody else deleted lately, as far as that is known. */
-  readonly deletedByOthers?: readonly DeletedEntry[];
-}
-
-/** That somebody else deleted an entry of ours. It is told for {@link DELETION_SETTLED_MS}, then once as settled. */
-export interface DeletedEntry {
-  readonly entry: ServiceEntry;
-  /** Long enough ago that it did not go with its namespace or with the custom resource definition. */
-  readonly isSettled: boolean;
+  /** The `resourceVersion` up to which the cluster is known; absent where there is no cluster. */
+  readonly clusterVersion?: string;
+  /** Entries of ours that somebody else deleted lately, as far as a watch saw it. */
+  readonly deletedByOthers?: readonly ServiceEntry[];
 }
 
 /** By then the API server has told what else went: a namespace or a definition takes some seconds to go. */

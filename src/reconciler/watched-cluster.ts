@@ -3,6 +3,7 @@ import { readServiceEntry, type ServiceEntry } from '../istio/service-entry.js';
 import type { KubernetesClient } from '../kubernetes/client.js';
 import type { KubernetesError } from '../kubernetes/kubernetes-error.js';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
+import { isLaterVersion } from '../kubernetes/resource-version.js';
 import { ResourceCache } from '../kubernetes/resource-cache.js';
 import {
   MESH_KINDS,
@@ -14,7 +15,7 @@ import {
 } from './cluster-resources.js';
 import type { ClusterState } from './cluster-state.js';
 import { Interner } from './interner.js';
-import { DELETION_SETTLED_MS, type DeletedEntry, type SinkState } from './sink.js';
+import { DELETION_SETTLED_MS, type SinkState } from './sink.js';
 
 export interface WatchedClusterOptions {
   readonly client: KubernetesClient;
@@ -28,6 +29,8 @@ export interface WatchedClusterOptions {
   readonly monotonicMs?: () => number;
   readonly onError: (plural: string, error: KubernetesError, retryInMs: number) => void;
 }
+
+const MAX_DELETED = 10_000;
 
 /** Keeps what a plan depends on up to date by watches: a run in which nothing has changed asks the API server nothing. */
 export class WatchedCluster implements ClusterState {
@@ -74,7 +77,9 @@ export class WatchedCluster implements ClusterState {
       onChange,
       onDeleted: (entry) => {
         const { namespace, name } = entry.metadata;
-        if (isOwned(entry, owner)) this.#deleted.set(`${namespace}/${name}`, { entry, atMs: this.#monotonicMs() });
+        if (!isOwned(entry, owner)) return;
+        if (this.#deleted.size >= MAX_DELETED) this.#deleted.clear(); // nobody leads here and reads them
+        this.#deleted.set(`${namespace}/${name}`, { entry, atMs: this.#monotonicMs() });
       },
       onError: (error, retryInMs) => {
         this.#deleted.clear(); // they may have gone with what is wrong now
@@ -98,16 +103,18 @@ export class WatchedCluster implements ClusterState {
       if (known !== undefined) facts.set(kind, known);
     }
     const version = this.#entries[0]?.version;
-    const state = toSinkState({ entries, version, facts, namespaces: this.#namespaces });
+    const versions = this.#entries.flatMap(({ resourceVersion }) => resourceVersion ?? []);
+    const clusterVersion = versions.reduce<string | undefined>(earlier, undefined);
+    const state = toSinkState({ entries, version, facts, namespaces: this.#namespaces, clusterVersion });
     return { ...state, deletedByOthers: this.#readDeleted() };
   }
 
-  #readDeleted(): readonly DeletedEntry[] {
-    const settledMs = this.#monotonicMs() - DELETION_SETTLED_MS;
+  /** Each is told until it has settled, and at least once after that. */
+  #readDeleted(): readonly ServiceEntry[] {
+    const toldMs = this.#monotonicMs() - 2 * DELETION_SETTLED_MS;
     return [...this.#deleted].map(([key, { entry, atMs }]) => {
-      const isSettled = atMs <= settledMs;
-      if (isSettled) this.#deleted.delete(key);
-      return { entry, isSettled };
+      if (atMs <= toldMs) this.#deleted.delete(key);
+      return entry;
     });
   }
 
@@ -133,6 +140,10 @@ export class WatchedCluster implements ClusterState {
     if (this.#namespaces === undefined) return this.#entries[0];
     return this.#entries[this.#namespaces.indexOf(namespace ?? '')];
   }
+}
+
+function earlier(one: string | undefined, other: string): string {
+  return one === undefined || isLaterVersion(one, other) ? other : one;
 }
 
 /** Undefined where the kind may not be read; none where it is not installed. */

@@ -367,6 +367,20 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         await store.endDeletions([]);
       }));
 
+    it('keeps which entries were seen, and how the cluster was', () =>
+      withStore(async (store) => {
+        expect(await store.seenEntries()).toEqual({ entries: [] });
+        const b = { namespace: 'web', name: 'learned-b', host: 'b.example.com' };
+        const a = { namespace: 'shop', name: 'learned-a', host: 'a.example.com', namespaceUid: 'one' };
+        const cluster = { version: '17', atMs: NOON_MS };
+        await store.noteSeen({ cluster, seen: [b, a], gone: [] });
+        expect(await store.seenEntries()).toEqual({ cluster, entries: [a, b] });
+        const missing = { ...b, missingSinceMs: NOON_MS };
+        await store.noteSeen({ seen: [missing], gone: [a, { namespace: 'web', name: 'never-there' }] });
+        expect(await store.seenEntries()).toEqual({ cluster, entries: [missing] });
+        await store.noteSeen({ seen: [], gone: [] });
+      }));
+
     it('counts what a domain has too many of in one quarantined row, and takes nothing from the others', () =>
       withStore(
         async (store) => {

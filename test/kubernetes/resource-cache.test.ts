@@ -27,7 +27,7 @@ interface Followed {
   readonly names: () => readonly string[];
   readonly deleted: string[];
   readonly errors: KubernetesErrorCode[];
-  /** Lists so far. */
+  /** Lists so far; to ask for one object only is to ask for the version. */
   readonly lists: () => number;
   readonly create: (name: string) => Promise<void>;
   readonly remove: (name: string) => Promise<void>;
@@ -56,7 +56,7 @@ async function following(
     ...change,
   });
   const isList = ({ url }: { readonly url: string }): boolean =>
-    url.includes(`/${namespace}/`) && url.includes('limit=') && !url.includes('watch=');
+    url.includes(`/${namespace}/`) && url.includes('limit=100') && !url.includes('watch=');
   const stop = new AbortController();
   const running = cache.run(stop.signal);
   try {

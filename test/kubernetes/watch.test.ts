@@ -18,16 +18,19 @@ let delays: number[];
 
 interface Script {
   readonly list?: (response: ServerResponse) => void;
+  /** Which version its state has when it is asked for no more. */
+  readonly version?: string;
   readonly watch: (response: ServerResponse, version: string | null, count: number) => void;
 }
 
 async function watch(
-  { list = listOf('5', 'a'), watch: serve }: Script,
+  { list = listOf('5', 'a'), version = '1000', watch: serve }: Script,
   options: Partial<WatchOptions<KubernetesObject>> = {},
 ): Promise<void> {
   let watches = 0;
   server = await startFakeApiServer((request: IncomingMessage, response) => {
     const { searchParams } = new URL(request.url ?? '', 'http://localhost');
+    if (searchParams.get('limit') === '1') return listOf(version)(response);
     if (searchParams.get('watch') !== 'true') return list(response);
     watches += 1;
     return serve(response, searchParams.get('resourceVersion'), watches);
@@ -97,7 +100,23 @@ describe('watchResource', () => {
     });
     await waitUntil(() => versions.length === 3);
     expect(versions).toEqual(['5', '6', '9']);
-    expect(server.requests.filter((request) => !request.includes('watch=true'))).toHaveLength(1);
+    expect(seen.filter((event) => event.startsWith('LIST'))).toHaveLength(1);
+  });
+
+  it('lists again when the state of the server is older than what it has told', async () => {
+    const versions: (string | null)[] = [];
+    await watch({
+      version: '9',
+      watch: (response, version, count) => {
+        versions.push(version);
+        if (count === 1) send(response, 'ADDED', '10');
+        if (count === 1) response.end();
+        else response.flushHeaders();
+      },
+    });
+    await waitUntil(() => versions.length === 2);
+    expect(versions).toEqual(['5', '5']);
+    expect(seen.filter((event) => event.startsWith('LIST'))).toHaveLength(2);
   });
 
   it('takes an event that comes in pieces', async () => {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { reconcileSettings } from '../../src/app/reconcile-settings.js';
 import { loadConfiguration } from '../../src/config/load.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
@@ -24,7 +25,7 @@ export interface LiveReconciler {
   readonly runs: ReconcileStatus[];
   /** A pod of the namespace looks the host up. */
   readonly lookUp: (host: string, namespace: string) => Promise<void>;
-  /** Lets the clock of waiting jump, so that nothing is postponed any longer. */
+  /** Lets the clocks jump, so that nothing is postponed any longer. */
   readonly skip: (ms: number) => void;
   /** Waits for a run that ends with this failure of the host. */
   readonly waitForFailure: (host: string, code: string) => Promise<SinkFailure>;
@@ -38,13 +39,15 @@ export interface LiveOptions {
   readonly maxWritesPerSecond?: number;
   /** Other settings, by the name of their flag. */
   readonly flags?: Readonly<Record<string, string | readonly string[]>>;
+  /** Of a reconciler before, which it outlives. @defaultValue one of its own */
+  readonly store?: HostStore;
 }
 
 const DISCARD = { write: () => true, writableLength: 0 } as unknown as NodeJS.WriteStream; // all that a logger uses
 
 export async function startLiveReconciler(options: LiveOptions): Promise<LiveReconciler> {
   const { kubeconfigFile, owner = 'main', onDeleted = 'restore', maxWritesPerSecond = 1000 } = options;
-  const store = await openEmbeddedStore(createTemporaryDirectory().file('store'));
+  const store = options.store ?? (await openEmbeddedStore(createTemporaryDirectory().file('store')));
   const client = KubernetesClient.load({ kubeconfig: kubeconfigFile });
   const index = new PodIndex();
   const stop = new AbortController();
@@ -57,20 +60,21 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
     onError: () => undefined,
     monotonicMs,
   });
-  const sink = new ClusterSink({ client, state, mayWrite: () => true, onDeleted, maxWritesPerSecond, monotonicMs });
+  const sink = new ClusterSink({ client, state, mayWrite: () => true, maxWritesPerSecond, monotonicMs });
   const runs: ReconcileStatus[] = [];
   const flags = { 'istio-owner': owner, 'reconcile-on-deleted': onDeleted, ...options.flags };
   const settings = reconcileSettings(loadConfiguration({ flags, environment: {} }), { graceMs: () => 0 });
   const loop: ReconcileLoop = new ReconcileLoop({
     input: { store, sink, index, settings },
     intervalMs: 200,
-    now: Date.now,
+    now: () => Date.now() + skippedMs,
     log: createLogger({ level: 'error', format: 'json', stream: DISCARD, now: Date.now }),
     mayRun: () => true,
     onStatus: (status) => runs.push(status),
   });
   const running = Promise.all([state.run(stop.signal), loop.run(stop.signal)]);
   const pods = new Map<string, string>();
+  const source = randomUUID();
   let sequence = 0;
   return {
     store,
@@ -81,7 +85,7 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
       const client = pods.get(namespace) ?? '';
       knowPod(index, namespace, client);
       sequence += 1;
-      await store.record({ source: 'test', sequence, observations: [observation(host, client)], rejections: [] });
+      await store.record({ source, sequence, observations: [observation(host, client)], rejections: [] });
     },
     skip: (ms) => {
       skippedMs += ms;
@@ -95,7 +99,7 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
       stop.abort();
       await running;
       await client.close();
-      await store.close();
+      if (options.store === undefined) await store.close();
     },
   };
 }

@@ -7,6 +7,8 @@ import { createTemporaryDirectory } from './temporary-directory.js';
 /** An etcd that runs. */
 export interface Etcd extends Part {
   readonly url: string;
+  /** All that it keeps, to be copied and put back while it does not run. */
+  readonly dataDirectory: string;
 }
 
 /** Starts an etcd of one member, without fsync: it has to survive the kill of its process, not the loss of power. */
@@ -28,5 +30,5 @@ export async function startEtcd(): Promise<Etcd> {
     directory,
     ready: async () => answersHttp(`${url}/readyz`),
   });
-  return { ...partMethods(process), url };
+  return { ...partMethods(process), url, dataDirectory: directory.file('data') };
 }
