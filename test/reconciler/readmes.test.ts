@@ -14,6 +14,7 @@ import {
   UPDATE_REASONS,
 } from '../../src/plan/service-entry-plan.js';
 import { REJECTIONS } from '../../src/observation/rejection.js';
+import { LOST_REASONS } from '../../src/reconciler/absent-entries.js';
 import { RECONCILER_ERROR_CODES } from '../../src/reconciler/reconciler-error.js';
 
 /** The words in code style of a folder's README. */
@@ -43,6 +44,11 @@ describe('the README of a folder', () => {
     const rows = [...readFileSync(path, 'utf8').matchAll(/^\| `([A-Za-z_-]+)[` ]/gm)].map(([, word]) => word);
     const lists = [Object.keys(TRANSITION_REASONS), Object.keys(BLIND_REASONS), RULE_ACTIONS, HOST_STORE_ERROR_CODES];
     expect(rows).toEqual(lists.flat());
+  });
+
+  it('names every reason why an entry is lost', () => {
+    const words = wordsOf('reconciler');
+    expect(Object.keys(LOST_REASONS).filter((reason) => !words.includes(reason))).toEqual([]);
   });
 
   it('names every reason of a plan', () => {
