@@ -63,7 +63,7 @@ async function stateOf(host: string): Promise<string | undefined> {
 async function writeAway(): Promise<void> {
   const client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
   const resource = { group: '', version: 'v1', plural: 'configmaps' };
-  const objects = Array.from({ length: 400 }, (_, index) => ({
+  const objects = Array.from({ length: 1500 }, (_, index) => ({
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: `of-another-time-${index}`, namespace: 'old' },
