@@ -55,6 +55,15 @@ async function learn(namespace: string, ...hosts: readonly string[]): Promise<vo
   );
 }
 
+/** Waits until the reconciler knows, and has kept, that the cluster came as far as this object. */
+async function waitForVersion(object: readonly string[]): Promise<void> {
+  const version = Number(await server.kubectl(['get', ...object, '-o', 'jsonpath={.metadata.resourceVersion}']));
+  await waitUntil(async () => {
+    live.skip(10_000);
+    return Number((await store.seenEntries()).cluster?.version) >= version;
+  });
+}
+
 async function stateOf(host: string): Promise<string | undefined> {
   return (await store.get(hostname(host)))?.state;
 }
@@ -63,7 +72,7 @@ async function stateOf(host: string): Promise<string | undefined> {
 async function writeAway(): Promise<void> {
   const client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
   const resource = { group: '', version: 'v1', plural: 'configmaps' };
-  const objects = Array.from({ length: 1500 }, (_, index) => ({
+  const objects = Array.from({ length: 500 }, (_, index) => ({
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: `of-another-time-${index}`, namespace: 'old' },
@@ -124,6 +133,7 @@ it('writes again what a restored backup of the cluster lacks, also where it runs
   await server.etcd.restart();
   await writeAway();
   await learn('old', 'g.example.com');
+  await waitForVersion(['serviceentry', 'learned-g.example.com', '--namespace=old']);
   await stopCluster();
   await rm(server.etcd.dataDirectory, { recursive: true });
   await cp(backup, server.etcd.dataDirectory, { recursive: true });
