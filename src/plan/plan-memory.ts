@@ -19,19 +19,22 @@ export class PlanMemory {
   }
 }
 
-function isAtRest({ pendingDeletions = [] }: PlanInput, plan: AccountedPlan): boolean {
-  const lists = [pendingDeletions, plan.create, plan.update, plan.delete, plan.pendingDeletions];
-  return lists.every(({ length }) => length === 0);
+function isAtRest(input: PlanInput, plan: AccountedPlan): boolean {
+  const lists = [plan.create, plan.update, plan.delete, plan.pendingDeletions];
+  return !isWaiting(input) && lists.every(({ length }) => length === 0);
+}
+
+function isWaiting({ pendingDeletions = [], held }: PlanInput): boolean {
+  return pendingDeletions.length > 0 || (held !== undefined && held.size > 0);
 }
 
 function isSameInput(one: PlanInput, other: PlanInput): boolean {
-  if (one.policy !== other.policy || (other.pendingDeletions ?? []).length > 0) return false;
+  if (one.policy !== other.policy || isWaiting(other)) return false;
   return (
     areIdentical(one.current, other.current) &&
     isSameMesh(one.mesh, other.mesh) &&
     isSame(one.desired, other.desired) && // built anew in every run
     isSame(one.unwanted ?? [], other.unwanted ?? []) &&
-    isSame([...(one.held ?? [])], [...(other.held ?? [])]) &&
     isSame([...(one.namespaces ?? ['*'])], [...(other.namespaces ?? ['*'])])
   );
 }

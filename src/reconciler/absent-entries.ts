@@ -65,32 +65,40 @@ const KEEP_VERSION_MS = 10_000;
  * What this program deletes is forgotten before, and what it did not come to create was never there.
  */
 export function judgeAbsences(input: AbsenceInput): Absences {
-  const { known, state, nowMs } = input;
+  const { known, state, owner, nowMs } = input;
   const present = new Map(state.entries.map((entry) => [keyOf(entry.metadata), entry]));
   const missing = known.entries.filter((entry) => !present.has(keyOf(entry)));
   const lost = findLost(missing, input);
   const isLost = new Set(lost.map(keyOf));
-  const candidates = missing.filter((entry) => !isLost.has(keyOf(entry)));
-  const settled = candidates.filter(({ missingSinceMs = nowMs }) => nowMs - missingSinceMs >= DELETION_SETTLED_MS);
-  const waiting = candidates.filter((entry) => !settled.includes(entry));
+  const [wishes, waiting] = partitionSettled(
+    missing.filter((entry) => !isLost.has(keyOf(entry))),
+    nowMs,
+  );
   const noticed = waiting
     .filter(({ missingSinceMs = Infinity }) => missingSinceMs > nowMs) // or the clock was set back
     .map((entry) => ({ ...entry, missingSinceMs: nowMs }));
   const notOurs = known.entries.filter((entry) => {
     const there = present.get(keyOf(entry));
-    return there !== undefined && !isOwned(there, input.owner);
+    return there !== undefined && !isOwned(there, owner);
   });
-  const seen = [...noticed, ...newlySeen(input)];
-  const gone = [...lost, ...notOurs];
-  const isDue = known.cluster === undefined || Math.abs(nowMs - known.cluster.atMs) >= KEEP_VERSION_MS;
+  const change = { seen: [...noticed, ...newlySeen(input)], gone: [...lost, ...notOurs] };
+  return { wishes, held: new Set(waiting.map(keyOf)), lost, change: withCluster(change, input) };
+}
+
+function partitionSettled(
+  missing: readonly SeenEntry[],
+  nowMs: number,
+): readonly [readonly SeenEntry[], readonly SeenEntry[]] {
+  const isSettled = ({ missingSinceMs = nowMs }: SeenEntry): boolean => nowMs - missingSinceMs >= DELETION_SETTLED_MS;
+  return [missing.filter(isSettled), missing.filter((entry) => !isSettled(entry))];
+}
+
+/** With the version of the cluster, where something else is kept or that was not for some time. */
+function withCluster(change: SeenChange, { known: { cluster }, state, nowMs }: AbsenceInput): SeenChange {
   const { clusterVersion: version } = state;
-  const keeps = version !== undefined && (seen.length + gone.length > 0 || isDue);
-  return {
-    wishes: settled,
-    held: new Set(waiting.map(keyOf)),
-    lost,
-    change: { seen, gone, ...(keeps && { cluster: { version, atMs: nowMs } }) },
-  };
+  const isDue = cluster === undefined || Math.abs(nowMs - cluster.atMs) >= KEEP_VERSION_MS;
+  if (version === undefined || (change.seen.length + change.gone.length === 0 && !isDue)) return change;
+  return { ...change, cluster: { version, atMs: nowMs } };
 }
 
 /** What is kept of entries that are there. */
@@ -134,23 +142,31 @@ function unseenBy({ deletedByOthers = [] }: SinkState): (entry: SeenEntry) => bo
   return (entry) => !watched.has(keyOf(entry));
 }
 
-function reasonFinder({ known, state, approvedAtMs }: AbsenceInput): (entry: SeenEntry) => LostReason | undefined {
+function reasonFinder(input: AbsenceInput): (entry: SeenEntry) => LostReason | undefined {
+  const { known, state, approvedAtMs } = input;
   const { cluster } = known;
-  const { clusterVersion, mesh, namespaces } = state;
+  const { clusterVersion } = state;
   const goesOn = cluster !== undefined && clusterVersion !== undefined && goesOnFrom(clusterVersion, cluster.version);
   if (!goesOn) return () => 'cluster-went-back';
-  const uids = new Map(
-    mesh?.namespaces?.flatMap(({ name, uid, isTerminating }) => (isTerminating ? [] : [[name, uid]])),
-  );
+  const reasonOfNamespace = namespaceFinder(state);
+  return (entry) => {
+    const lastThereMs = entry.missingSinceMs ?? cluster.atMs;
+    const isApproved = (approvedAtMs(entry.host) ?? -Infinity) > lastThereMs;
+    return reasonOfNamespace(entry) ?? (isApproved ? 'approved-since' : undefined);
+  };
+}
+
+function namespaceFinder(state: SinkState): (entry: SeenEntry) => LostReason | undefined {
+  const living = state.mesh?.namespaces?.filter(({ isTerminating }) => !isTerminating);
+  const uids = living && new Map(living.map(({ name, uid }) => [name, uid]));
   const isUnseen = unseenBy(state);
   return (entry) => {
-    const { namespace, namespaceUid, host, missingSinceMs } = entry;
-    if (namespaces?.has(namespace) !== true) return 'namespace-gone';
-    const isKnown = namespaceUid !== undefined && mesh?.namespaces !== undefined;
-    if (isKnown && uids.get(namespace) !== namespaceUid) return 'namespace-gone';
-    if (!isKnown && missingSinceMs === undefined && isUnseen(entry)) return 'not-watched';
-    const lastThereMs = missingSinceMs ?? cluster.atMs;
-    return (approvedAtMs(host) ?? -Infinity) > lastThereMs ? 'approved-since' : undefined;
+    const { namespace, namespaceUid, missingSinceMs } = entry;
+    if (state.namespaces?.has(namespace) !== true) return 'namespace-gone';
+    if (uids !== undefined && namespaceUid !== undefined) {
+      return uids.get(namespace) === namespaceUid ? undefined : 'namespace-gone';
+    }
+    return missingSinceMs === undefined && isUnseen(entry) ? 'not-watched' : undefined;
   };
 }
 
