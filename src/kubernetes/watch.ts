@@ -73,7 +73,6 @@ export async function watchResource<T>(options: WatchOptions<T>): Promise<void> 
   const { signal, onError, onCurrent, random = Math.random, baseDelayMs = BASE_DELAY_MS } = options;
   let version: string | undefined;
   let failures = 0;
-  let isInDoubt = false;
   const keep = (seen: string): void => {
     version = seen;
     failures = 0;
@@ -81,16 +80,13 @@ export async function watchResource<T>(options: WatchOptions<T>): Promise<void> 
   };
   while (!signal.aborted) {
     try {
-      if (version !== undefined && isInDoubt && (await hasGoneBack(options, version))) version = undefined;
-      if (version === undefined) version = await list(options);
-      isInDoubt = false;
+      version = await startFrom(options, { version, isInDoubt: failures > 0 });
       await follow(options, version, keep);
     } catch (err) {
       if (signal.aborted) return;
       if (!(err instanceof KubernetesError)) throw err;
       if (FORGOTTEN.has(err.code)) version = undefined;
       failures += 1;
-      isInDoubt = true;
       const delay = backoffMs(failures, { baseMs: baseDelayMs, maxMs: MAX_DELAY_MS, random });
       const delayMs = Math.max(delay, err.retryAfterMs ?? 0);
       onCurrent?.(false);
@@ -100,9 +96,14 @@ export async function watchResource<T>(options: WatchOptions<T>): Promise<void> 
   }
 }
 
-/** Whether the server's state is older than what it has told before. */
-async function hasGoneBack<T>(options: WatchOptions<T>, version: string): Promise<boolean> {
-  return isLaterVersion(version, await readResourceVersion(options));
+/** The version seen last, or that of a new list where the server's state is older by now. */
+async function startFrom<T>(
+  options: WatchOptions<T>,
+  { version, isInDoubt }: { readonly version: string | undefined; readonly isInDoubt: boolean },
+): Promise<string> {
+  if (version === undefined) return list(options);
+  const hasGoneBack = isInDoubt && isLaterVersion(version, await readResourceVersion(options));
+  return hasGoneBack ? list(options) : version;
 }
 
 async function list<T>(options: WatchOptions<T>): Promise<string> {
