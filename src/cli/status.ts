@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { stringify } from 'yaml';
 import { lookAtInstallation, lookForIstio, type IstioPresence } from '../app/examination.js';
 import { withStore } from '../app/store.js';
+import type { Configuration } from '../config/schema.js';
 import { BLIND_REASONS, type BlindWindow } from '../host/blind-window.js';
 import { hasFlag, HOST_STATES, type HostState } from '../host/host-record.js';
 import type { HostStore, StoreStatistics } from '../host/host-store.js';
@@ -13,6 +14,7 @@ import { addSettings, readSettings } from './options.js';
 import { formatRejections } from './report.js';
 import { formatTable } from './table.js';
 import type { Terminal } from './terminal.js';
+import { deletionsText, waitingDeletions, type WaitingDeletion } from './waiting-deletions.js';
 import { countText, durationText, timeText, withIsoTimes } from './time-text.js';
 
 const WEEK_MS = 7 * 86_400_000;
@@ -26,12 +28,30 @@ interface Status {
   /** Hosts in use that have no entry because learning is frozen. */
   readonly wouldBreak: number;
   readonly istio: IstioPresence;
+  /** What is covered; absent where that is the whole cluster. */
+  readonly coverage?: Coverage;
+  /** Entries that are to go, in order of namespace and name. */
+  readonly deletions: readonly WaitingDeletion[];
   readonly sources: readonly SourceStatus[];
   readonly blindWindows: readonly BlindWindow[];
   readonly rejections: readonly RejectionCount[];
   /** Absent where no cluster is named and this is no pod of one. */
   readonly clusterDns?: InstallationView;
 }
+
+/** What is seen with `kubernetes.namespaces`, and what is not. */
+interface Coverage {
+  readonly namespaces: readonly string[];
+  readonly unseen: readonly (keyof typeof UNSEEN)[];
+}
+
+const UNSEEN = {
+  'pods-elsewhere': 'pods elsewhere, so that they are clients nobody knows',
+  'exports-from-elsewhere': 'what others export to these namespaces, the root namespace included',
+  namespaces: 'labels of namespaces, and whether one is being deleted',
+} as const;
+
+const UNSEEN_KINDS = Object.keys(UNSEEN) as readonly (keyof typeof UNSEEN)[]; // its own keys
 
 interface StatusOptions {
   readonly format: 'text' | 'json' | 'yaml';
@@ -41,7 +61,7 @@ interface StatusOptions {
 export function statusCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('status')
     .description(
-      'Say how the store, the collectors and the cluster are, when nobody watched, and whether CoreDNS is as it was left.',
+      'Say how the store, the collectors and the cluster are, when nobody watched, which ServiceEntries are to go, and whether CoreDNS is as it was left.',
     )
     .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json', 'yaml']).default('text'))
     .addOption(
@@ -50,23 +70,32 @@ export function statusCommand(terminal: Terminal, signal: AbortSignal): Command 
         .default(WEEK_MS, '7d'),
     )
     .addHelpText('after', '\nExit status: 0 when the store answers, 1 when it does not.');
-  addSettings(command, ['store', 'kubernetes', 'log']);
+  addSettings(command, ['store', 'kubernetes', 'reconcile', 'log']);
   return command.action(async ({ format, within }: StatusOptions) => {
     const nowMs = Date.now();
     const settings = readSettings(command);
     const istio = lookForIstio(settings);
-    const status = await withStore(settings, (store) => readStatus(store, nowMs - within));
+    const status = await withStore(settings, (store) =>
+      readStatus(store, { settings, nowMs, sinceMs: nowMs - within }),
+    );
     const clusterDns = await lookAtInstallation(settings, signal);
-    terminal.stdout.write(print({ ...status, istio: await istio, ...(clusterDns && { clusterDns }) }, format, nowMs));
+    const whole = { ...status, istio: await istio, ...(clusterDns && { clusterDns }) };
+    terminal.stdout.write(format === 'text' ? textOf(whole, settings, nowMs) : print(whole, format));
   });
 }
 
-async function readStatus(store: HostStore, sinceMs: number): Promise<Omit<Status, 'istio'>> {
+async function readStatus(
+  store: HostStore,
+  { settings, nowMs, sinceMs }: { readonly settings: Configuration; readonly nowMs: number; readonly sinceMs: number },
+): Promise<Omit<Status, 'istio'>> {
+  const { namespaces } = settings.kubernetes;
   const sources = await store.sources();
   const blindWindows = await store.blindWindows();
   return {
     store: await store.statistics(),
     ...(await countHosts(store)),
+    ...(namespaces.length > 0 && { coverage: { namespaces, unseen: UNSEEN_KINDS } }),
+    deletions: waitingDeletions(await store.awaitedDeletions(), settings.reconcile, nowMs),
     sources: sources.filter(({ untilMs }) => untilMs >= sinceMs),
     blindWindows: blindWindows.filter(({ untilMs }) => untilMs >= sinceMs),
     rejections: await store.rejections(),
@@ -84,12 +113,16 @@ async function countHosts(store: HostStore): Promise<Pick<Status, 'states' | 'wo
   return { states: Object.fromEntries(states), wouldBreak };
 }
 
-function print(status: Status, format: StatusOptions['format'], nowMs: number): string {
+function print(status: Status, format: 'json' | 'yaml'): string {
   if (format === 'json') return `${JSON.stringify(withIsoTimes(status), undefined, 2)}\n`;
-  if (format === 'yaml') return stringify(withIsoTimes(status), { compat: 'yaml-1.1' });
+  return stringify(withIsoTimes(status), { compat: 'yaml-1.1' });
+}
+
+function textOf(status: Status, { reconcile }: Configuration, nowMs: number): string {
   return [
     storeText(status),
     clusterDnsText(status.clusterDns),
+    deletionsText(status.deletions, reconcile, nowMs),
     sourcesText(status.sources, nowMs),
     blindText(status),
     formatRejections(status.rejections),
@@ -99,7 +132,7 @@ function print(status: Status, format: StatusOptions['format'], nowMs: number): 
 }
 
 function storeText(status: Status): string {
-  return [storeLine(status.store), hostsLine(status), istioLine(status.istio)].join('');
+  return [storeLine(status.store), hostsLine(status), istioLine(status.istio), coverageText(status.coverage)].join('');
 }
 
 function hostsLine({ states, wouldBreak }: Status): string {
@@ -115,6 +148,12 @@ function istioLine(istio: IstioPresence): string {
   if (istio.crds === 'present') return `The cluster takes ServiceEntries (networking.istio.io/${istio.version}).\n`;
   if (istio.crds === 'unknown') return `Whether the cluster takes ServiceEntries is not known: ${istio.reason}.\n`;
   return "Istio's custom resource definitions are not installed: hosts are learnt, and no ServiceEntry is written.\n";
+}
+
+function coverageText(coverage: Coverage | undefined): string {
+  if (coverage === undefined) return '';
+  const lines = coverage.unseen.map((what) => `  Not seen: ${UNSEEN[what]}.\n`);
+  return `Only these namespaces are covered: ${coverage.namespaces.join(', ')}.\n${lines.join('')}`;
 }
 
 function storeLine({ kind, schema, hosts, overflow, latencyMs }: StoreStatistics): string {

@@ -53,6 +53,8 @@ beforeAll(async () => {
 
 describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
   const run = (...args: readonly string[]) => outcome(...args, '--store', URLS[kind] ?? '');
+  const open = async (): Promise<HostStore> =>
+    kind === 'embedded' ? openEmbeddedStore(directory.file('store')) : openRedisStore({ url: URLS['Redis'] ?? '' });
 
   it('approve and ignore decide, explain tells who and why, and unignore is the way back', async () => {
     expect(await run('approve', 'api.example.com', '--why', 'payment provider')).toEqual({
@@ -120,6 +122,39 @@ describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
       ...(JSON.parse((await run('status', '-o', 'json')).text) as object),
       store: expect.anything(),
     });
+  });
+
+  it('status tells which ServiceEntries are to go, and what they wait for', async () => {
+    const store = await open();
+    const common = { namespace: 'shop', reason: 'host-unwanted' };
+    const nowMs = Date.now();
+    await store.awaitDeletions([
+      { ...common, name: 'learned-a', sinceMs: nowMs - 600_000, plans: 3 },
+      { ...common, name: 'learned-b', sinceMs: nowMs - 600_000, plans: 1 },
+      { ...common, name: 'learned-c', sinceMs: nowMs, plans: 1 },
+    ]);
+    await store.close();
+    const { text } = await run('status', '--reconcile-max-deletions', '0');
+    expect(text).toMatch(/^shop\/learned-a +host-unwanted +\S+ \S+ +due$/m);
+    expect(text).toMatch(/^shop\/learned-b +.* 2 runs$/m);
+    expect(text).toMatch(/^shop\/learned-c +.* 4 minutes, 2 runs$/m);
+    expect(text).toMatch(/^1 are due, more than the 0 of a run/m);
+    const { deletions } = JSON.parse((await run('status', '-o', 'json')).text) as { deletions: readonly object[] };
+    expect(deletions).toMatchObject([
+      { name: 'learned-a', is: 'due', runsLeft: 0, since: new Date(nowMs - 600_000).toISOString() },
+      { name: 'learned-b', is: 'waiting', runsLeft: 2, dueAt: new Date(nowMs - 300_000).toISOString() },
+      { name: 'learned-c', is: 'waiting', runsLeft: 2, dueAt: new Date(nowMs + 300_000).toISOString() },
+    ]);
+  });
+
+  it('status tells which namespaces are covered, and what is not seen with that', async () => {
+    const flags = ['--kubernetes-namespaces', 'shop', '--kubernetes-namespaces', 'web'];
+    const { text } = await run('status', ...flags);
+    expect(text).toContain('Only these namespaces are covered: shop, web.\n  Not seen: ');
+    expect(JSON.parse((await run('status', '-o', 'json', ...flags)).text)).toMatchObject({
+      coverage: { namespaces: ['shop', 'web'], unseen: ['pods-elsewhere', 'exports-from-elsewhere', 'namespaces'] },
+    });
+    expect(JSON.parse((await run('status', '-o', 'json')).text)).not.toHaveProperty('coverage');
   });
 });
 
