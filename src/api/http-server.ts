@@ -14,6 +14,12 @@ export interface HttpServerOptions {
   readonly connections?: () => readonly object[];
 }
 
+/** The address cannot be listened on; the cause says why. */
+class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code = 'API_ERR_LISTEN';
+}
+
 const REQUEST_TIMEOUT_MS = 10_000;
 const CHECK_EVERY_MS = 5_000;
 /** Of all together, and of one address: any pod may reach the port, and must not keep the kubelet's probes out. */
@@ -59,12 +65,16 @@ export class HttpServer {
     });
   }
 
+  /** @throws Error with code `API_ERR_LISTEN` */
   async listen(): Promise<void> {
-    const separator = this.#options.address.lastIndexOf(':');
-    const host = this.#options.address.slice(0, separator).replace(/^\[|\]$/g, '');
-    const port = Number(this.#options.address.slice(separator + 1));
+    const { address } = this.#options;
+    const separator = address.lastIndexOf(':');
+    const host = address.slice(0, separator).replace(/^\[|\]$/g, '');
+    const port = Number(address.slice(separator + 1));
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      this.#server.once('error', (cause) =>
+        reject(new ListenError(`http.address: cannot listen on ${address}`, { cause })),
+      );
       this.#server.listen(host === '' ? { port } : { host, port }, resolve);
     });
     this.#options.log.info({ address: this.address }, 'listening for HTTP');

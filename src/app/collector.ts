@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { createSecureContext } from 'node:tls';
 import type { ReceiverTlsOptions } from 'dnstap-ts';
 import { ConfigurationError, readSettingFile } from '../config/load.js';
 import type { Configuration } from '../config/schema.js';
@@ -11,9 +12,9 @@ import { createFrameIntake } from '../intake/frame-intake.js';
 import { PeerCount } from '../intake/peer-count.js';
 import { Recorder } from '../intake/recorder.js';
 import { SourceWatch } from '../intake/source-watch.js';
-import { createObservationTable, type ObservationTable } from '../observation/observation-table.js';
+import { createObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import { observeCollector } from './collector-metrics.js';
 import { observationOptions, ownSearchList } from './observation-options.js';
 import type { Running } from './running.js';
 import { isSharedStore } from './store.js';
@@ -89,13 +90,21 @@ function readTls({ tlsCertFile, tlsKeyFile, tlsClientCaFile }: Configuration['dn
 } {
   if (tlsCertFile === undefined || tlsKeyFile === undefined) return {};
   const read = (setting: string, path: string): string => readSettingFile(`dnstap.${setting}`, path);
-  return {
-    tls: {
-      cert: read('tlsCertFile', tlsCertFile),
-      key: read('tlsKeyFile', tlsKeyFile),
-      ...(tlsClientCaFile !== undefined && { ca: read('tlsClientCaFile', tlsClientCaFile) }),
-    },
+  const tls = {
+    cert: read('tlsCertFile', tlsCertFile),
+    key: read('tlsKeyFile', tlsKeyFile),
+    ...(tlsClientCaFile !== undefined && { ca: read('tlsClientCaFile', tlsClientCaFile) }),
   };
+  try {
+    createSecureContext(tls);
+  } catch (err) {
+    const value = [tlsCertFile, tlsKeyFile, tlsClientCaFile].filter((file) => file !== undefined).join(', ');
+    const allowed = `PEM files, the key that of the certificate (${err instanceof Error ? err.message : String(err)})`;
+    throw new ConfigurationError([
+      { setting: 'dnstap.tlsCertFile, tlsKeyFile, tlsClientCaFile', value, allowed, from: 'settings' },
+    ]);
+  }
+  return { tls };
 }
 
 /** What a person has to do next. */
@@ -105,44 +114,4 @@ export function tellCorefileLines({ dnstap }: Configuration, log: Logger): void 
     if ('line' in needed) log.info({ line: needed.line }, 'CoreDNS needs this line in its server block');
     else log.warn({ endpoint, reason: needed.refused }, 'no line of a Corefile can name this endpoint');
   }
-}
-
-interface CollectorParts {
-  readonly table: ObservationTable;
-  readonly recorder: Recorder;
-  readonly collector: Collector;
-  readonly guard: FloodGuard;
-}
-
-function observeCollector(metrics: Metrics, { table, recorder, collector, guard }: CollectorParts): void {
-  const single = (value: number): ReadonlyMap<string, number> => new Map([['', value]]);
-  metrics.gauge('intake_connections', 'dnstap connections', () => collector.connections().length);
-  metrics.counter('observation_responses_total', 'CLIENT_RESPONSE messages', undefined, () =>
-    single(table.statistics().responses),
-  );
-  metrics.counter(
-    'observation_rejected_total',
-    'responses that taught nothing',
-    'reason',
-    () => table.statistics().rejected,
-  );
-  metrics.counter('observation_resets_total', 'times that the tables were full', undefined, () =>
-    single(table.statistics().resets),
-  );
-  metrics.counter('observation_lost_total', 'observations dropped because the store was away too long', undefined, () =>
-    single(table.statistics().lost),
-  );
-  metrics.counter(
-    'intake_over_cap_total',
-    'look-ups not recorded: their client had its share of hosts',
-    undefined,
-    () => single(guard.statistics().over),
-  );
-  metrics.gauge('intake_tunnels', 'parents whose children count in one row', () => guard.tunnels.length);
-  metrics.counter('host_recorded_total', 'observations that the store acknowledged', undefined, () =>
-    single(recorder.statistics().observations),
-  );
-  metrics.counter('host_record_failures_total', 'calls of the store that failed', undefined, () =>
-    single(recorder.statistics().failures),
-  );
 }

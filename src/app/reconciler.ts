@@ -89,8 +89,7 @@ function observeReconciler(metrics: Metrics, loop: ReconcileLoop): void {
     'when a run last came to its end',
     () => (loop.status?.atMs ?? 0) / 1000,
   );
-  const single = (value: number): ReadonlyMap<string, number> => new Map([['', value]]);
-  metrics.counter('reconciler_runs_total', 'runs that came to their end', undefined, () => single(loop.runs));
+  metrics.counter('reconciler_runs_total', 'runs that came to their end', () => loop.runs);
   metrics.gauge('reconciler_waiting', 'evidence whose client is not known yet', () => loop.status?.waiting ?? 0);
   metrics.gauge(
     'reconciler_entries',

@@ -32,7 +32,8 @@ export async function collect(
     const store = await openStore(configuration, telemetry.log);
     running.push(store);
     const collector = await startCollector(configuration, store, telemetry);
-    running.push(collector, await startHttp(configuration, telemetry, collector.connections));
+    running.push(collector);
+    running.push(await startHttp(configuration, telemetry, collector.connections));
     await aborted(signal);
   } finally {
     await closeAll(running);

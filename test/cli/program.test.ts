@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { ROOT, runCommand } from '../support/command.js';
 import { runProgram } from '../support/program.js';
@@ -80,5 +82,23 @@ describe('istio-discovery', () => {
     );
     expect(code).toBe(1);
     expect(text).toContain(missing);
+  });
+
+  it.each(['collect', 'run', 'reconcile'])('ends `%s` with a code when its HTTP port is taken', async (role) => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo; // a TCP server that listens
+    const { code, text } = await outcome(
+      role,
+      ...(role === 'reconcile' ? [] : ['--dnstap', `unix://${directory.file(`${role}.sock`)}`]),
+      ...(role === 'collect' ? [] : ['--output', directory.file(`${role}-output`)]),
+      '--store',
+      `embedded://${directory.file(`${role}-store`)}`,
+      '--http-address',
+      `127.0.0.1:${port}`,
+    );
+    taken.close();
+    expect(code).toBe(1);
+    expect(text).toContain(`API_ERR_LISTEN: http.address: cannot listen on 127.0.0.1:${port}`);
   });
 });

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { existsSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import { ControlType, DNSTAP_CONTENT_TYPE, encodeControlFrame } from 'dnstap-ts';
 import { Collector } from '../../src/intake/dnstap/collector.js';
+import { ConnectionLog } from '../../src/intake/dnstap/connection-log.js';
 import { corefileLine } from '../../src/install/corefile/corefile-line.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { Authority } from '../../src/dnstap-ts/test/support/certificates.js';
@@ -98,3 +100,73 @@ it('takes nobody from a network that is not allowed', async () => {
   expect(collector.connections()).toEqual([]);
   await collector.close();
 });
+
+it('listens nowhere when it cannot listen everywhere, so that its process can end', async () => {
+  const port = await freePort();
+  const taken = createServer().listen(port, '127.0.0.1');
+  await once(taken, 'listening');
+  const path = createTemporaryDirectory().file('s');
+  const endpoints = [`unix://${path}`, `tcp://127.0.0.1:${port}`];
+  const collector = new Collector({ ...limits, endpoints, intake: () => undefined, log });
+  await expect(collector.listen()).rejects.toMatchObject({ code: 'DNSTAP_ERR_ADDRESS_IN_USE' });
+  expect(existsSync(path)).toBe(false);
+  taken.close();
+});
+
+it('counts the frames that it skipped and the connections that failed, and does not take a probe for one', async () => {
+  const lines: string[] = [];
+  const collector = new Collector({
+    ...limits,
+    endpoints: ['tcp://127.0.0.1:0'],
+    intake: () => undefined,
+    log: createLogger({ level: 'info', format: 'json', stream: lineStream(lines), now: Date.now }),
+  });
+  await collector.listen();
+  const port = Number(new URL(collector.endpoints[0] ?? '').port);
+  const say = async (bytes: Uint8Array): Promise<void> => {
+    const socket = connect(port, '127.0.0.1').resume();
+    socket.on('error', () => undefined); // the collector may reset it
+    socket.end(bytes);
+    await once(socket, 'close');
+  };
+  await say(new Uint8Array()); // a probe
+  await say(Buffer.from('GET / HTTP/1.1\r\n\r\n'));
+  const oversize = Buffer.alloc(4 + limits.maxFrameBytes + 1);
+  oversize.writeUInt32BE(limits.maxFrameBytes + 1);
+  await say(Buffer.concat([START, oversize, STOP]));
+  await waitUntil(() => collector.statistics().oversizeFrames === 1);
+  expect(collector.statistics()).toEqual({
+    frames: 0,
+    oversizeFrames: 1,
+    refusedConnections: new Map(),
+    failedConnections: new Map([['DNSTAP_ERR_NOT_FRAME_STREAMS', 1]]),
+  });
+  await collector.close();
+  const told = lines.map((line) => JSON.parse(line) as { readonly msg: string; readonly code?: string });
+  expect(told.map(({ msg, code }) => [msg, code])).toEqual([
+    ['listening for dnstap', undefined],
+    ['dnstap handshake failed', 'DNSTAP_ERR_NOT_FRAME_STREAMS'],
+    ['dnstap connected', undefined],
+    ['dnstap disconnected', undefined],
+  ]);
+});
+
+it('tells of ten connections of a kind in a minute, and then how many more there were', () => {
+  const lines: string[] = [];
+  let nowMs = 0;
+  const log = createLogger({ level: 'info', format: 'json', stream: lineStream(lines), now: () => 0 });
+  const told = new ConnectionLog(log, () => nowMs);
+  for (let connection = 0; connection < 1000; connection++) told.tell('info', 'dnstap connected', {});
+  told.tell('warn', 'dnstap connection refused', { code: 'A' });
+  expect(lines).toHaveLength(11);
+  nowMs = 60_000;
+  told.tell('info', 'dnstap connected', {});
+  told.tell('info', 'dnstap connected', {});
+  expect(lines.slice(11).map((line) => (JSON.parse(line) as { unlogged?: number }).unlogged)).toEqual([990, undefined]);
+});
+
+function lineStream(lines: string[]): PassThrough {
+  const stream = new PassThrough();
+  stream.on('data', (chunk: Buffer) => lines.push(...chunk.toString().trimEnd().split('\n')));
+  return stream;
+}

@@ -59,7 +59,7 @@ describe('metrics', () => {
   it('ask for their values at each scrape', async () => {
     const metrics = new Metrics();
     let count = 1;
-    metrics.counter('test_total', 'counts', 'reason', () => new Map([['nxdomain', count]]));
+    metrics.counterBy('reason', { name: 'test_total', help: 'counts' }, () => new Map([['nxdomain', count]]));
     metrics.gauge('test_depth', 'measures', () => count);
     await metrics.text();
     count = 5;

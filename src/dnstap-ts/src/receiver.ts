@@ -50,6 +50,7 @@ export interface ReceiverOptions {
 /** Events of a Receiver and what they carry. */
 export interface ReceiverEvents {
   connection: [connection: ReceiverConnection];
+  refused: [refusal: { readonly code: DnstapErrorCode; readonly peer: string }];
   handshake: [connection: ReceiverConnection];
   close: [connection: ReceiverConnection];
   error: [error: DnstapError];
@@ -59,7 +60,7 @@ export interface ReceiverEvents {
  * Listens for dnstap senders. Sockets are never paused: whoever cannot keep up in `onFrame` drops frames and says so with
  * `connection.countDropped()`.
  *
- * Events: `connection` (accepted), `handshake` (START has come), `close` (with `connection.error` if it did not end in
+ * Events: `connection` (accepted), `refused` (over a limit or not allowed), `handshake` (START has come), `close` (with `connection.error` if it did not end in
  * order), `error` (the listening socket or the frame handler failed; the receiver goes on). Unlike with other emitters an
  * `error` without a listener is not thrown: it is in the statistics and on the diagnostics channel.
  */
@@ -222,7 +223,9 @@ export class Receiver extends EventEmitter<ReceiverEvents> {
     const refusal = this.#refusal(socket);
     if (refusal !== undefined) {
       this.#refused.add(refusal);
-      channels.receiverRefused.publish({ code: refusal, peer: this.#peerName(socket) });
+      const told = { code: refusal, peer: this.#peerName(socket) };
+      channels.receiverRefused.publish(told);
+      this.emit('refused', told);
       socket.on('error', () => {}); // it is gone; what its end has to say interests nobody
       socket.destroy();
       return undefined;

@@ -1,5 +1,6 @@
-import { chmod, chown, lstat, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, stat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
 
 import { DnstapError, nodeErrorCode } from './errors.js';
 
@@ -16,22 +17,32 @@ export interface UnixSocketAccess {
  */
 export async function listenOnUnixSocket(server: Server, path: string, access: UnixSocketAccess): Promise<void> {
   try {
-    await listen(server, path);
-  } catch (error) {
-    if (nodeErrorCode(error) !== 'EADDRINUSE') throw listenError(path, error);
-    await removeStaleSocket(path);
-    await listen(server, path).catch((cause: unknown) => {
-      throw listenError(path, cause);
+    await listen(server, path).catch(async (error: unknown) => {
+      if (nodeErrorCode(error) !== 'EADDRINUSE') throw await bindError(path, error);
+      await removeStaleSocket(path);
+      await listen(server, path);
     });
+    if (access.mode !== undefined) await chmod(path, access.mode);
+    if (access.owner !== undefined) await chown(path, access.owner.uid, access.owner.gid);
+  } catch (error) {
+    server.close(); // a socket with another mode or owner than asked for is none
+    throw error instanceof DnstapError ? error : listenError(path, error);
   }
-  if (access.mode !== undefined) await chmod(path, access.mode);
-  if (access.owner !== undefined) await chown(path, access.owner.uid, access.owner.gid);
 }
 
 async function removeStaleSocket(path: string): Promise<void> {
   if (!(await lstat(path)).isSocket()) throw inUse(`${path} is not a socket`);
   if (await somebodyListens(path)) throw inUse(`another process listens on ${path}`);
   await unlink(path);
+}
+
+/** libuv calls a directory that is not there a permission that is denied (libuv/libuv `src/unix/pipe.c`). */
+async function bindError(path: string, error: unknown): Promise<unknown> {
+  if (nodeErrorCode(error) !== 'EACCES') return error;
+  return stat(dirname(path)).then(
+    () => error,
+    (cause: unknown) => cause,
+  );
 }
 
 /** Only a refused connection proves that nobody listens. */

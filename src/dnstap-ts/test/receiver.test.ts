@@ -211,16 +211,39 @@ describe('Receiver', () => {
 
   it('refuses connections over its limit at once, and takes new ones when there is room', async () => {
     const { receiver, ended } = await listen({ maxConnections: 2 });
+    const refused: { readonly code: string }[] = [];
+    receiver.on('refused', (refusal) => refused.push(refusal));
     const peers = [await Peer.connect(receiver.endpoint), await Peer.connect(receiver.endpoint)];
     const third = await Peer.connect(receiver.endpoint);
     await third.closed;
     await until(() => receiver.statistics().openConnections === 2);
     expect(receiver.statistics().refusedConnections).toEqual({ DNSTAP_ERR_TOO_MANY_CONNECTIONS: 1 });
+    expect(refused.map(({ code }) => code)).toEqual(['DNSTAP_ERR_TOO_MANY_CONNECTIONS']);
     peers[0]?.socket.destroy();
     await until(() => ended.length === 1);
     const fourth = await Peer.connect(receiver.endpoint);
     fourth.send(READY);
     await fourth.hears(ACCEPT);
+  });
+
+  it.each([
+    ['ends in order', READY + START + FRAME + STOP],
+    ['vanishes', READY + START + FRAME],
+  ])('keeps nothing of a peer that comes back at once, time after time, and %s', async (_what, hex) => {
+    const { receiver, frames } = await listen({ endpoint: socketPath(), maxConnections: 2 });
+    for (let round = 1; round <= 300; round++) {
+      const peer = await Peer.connect(receiver.endpoint);
+      peer.socket.end(bytes(hex));
+      await peer.closed;
+      await until(() => frames.length === round);
+    }
+    await until(() => receiver.connections().length === 0);
+    expect(receiver.statistics()).toMatchObject({
+      acceptedConnections: 300,
+      frames: 300,
+      refusedConnections: {},
+      failedConnections: {},
+    });
   });
 
   it('refuses addresses that are not on its list', async () => {
@@ -432,9 +455,17 @@ describe('Receiver on a unix socket', () => {
     expect(statSync(path).size).toBe(8);
   });
 
-  it('fails with a code where it cannot listen', async () => {
-    const receiver = new Receiver({ endpoint: join(directory, 'missing', 'x.sock'), onFrame: () => {} });
+  it('does not listen when the socket cannot be given to its owner', async () => {
+    const path = socketPath();
+    const owner = { uid: -2, gid: -2 }; // what no system takes
+    const receiver = new Receiver({ endpoint: path, socketOwner: owner, onFrame: () => {} });
     expect(await codeOf(() => receiver.listen())).toBe('DNSTAP_ERR_CONNECTION');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('fails with a code where it cannot listen, and says of a directory that it is missing', async () => {
+    const receiver = new Receiver({ endpoint: join(directory, 'missing', 'x.sock'), onFrame: () => {} });
+    await expect(receiver.listen()).rejects.toMatchObject({ code: 'DNSTAP_ERR_CONNECTION', cause: { code: 'ENOENT' } });
     const { receiver: first } = await listen();
     const second = new Receiver({ endpoint: first.endpoint, onFrame: () => {} });
     expect(await codeOf(() => second.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
