@@ -6,8 +6,8 @@ import { createTemporaryDirectory } from './temporary-directory.js';
 /** @see startCoreDns */
 export interface CoreDnsOptions {
   readonly name?: string;
-  /** The pinned CoreDNS to run: the current one, or the old one. */
-  readonly part?: 'coredns' | 'coredns-1.11';
+  /** The pinned CoreDNS to run: the current one, or an old one. */
+  readonly part?: 'coredns' | `coredns-1.${10 | 11 | 14}`;
   readonly corefile: string;
   /** Files that the Corefile names, relative to its own directory. */
   readonly files?: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, symlinkSync, mkdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { mkdirSync, readdirSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { basename, delimiter, dirname, join } from 'node:path';
 import { commandEnvironment, ROOT, runCommand } from './command.js';
 import { createTemporaryDirectory } from './temporary-directory.js';
 import { waitUntil } from './wait-until.js';
@@ -49,6 +49,29 @@ describe('scripts/parts', () => {
     expect((await runParts(variables)).progress).toBe('');
     await expect(runCommand(path, [])).rejects.toMatchObject({ code: 'TEST_ERR_COMMAND_FAILED' });
     expect(readdirSync(parts).filter((name) => name.startsWith('.building'))).toEqual([]);
+  });
+
+  it('removes, after a build, what nobody has used for a month and nothing refers to', async () => {
+    const { variables, parts } = await emptyCache();
+    const left = [
+      'etcd-0123456789abcdef',
+      'no-part-0123456789abcdef',
+      '.building-etcd.XXXXXX',
+      'etcd-fedcba9876543210',
+    ];
+    const monthsAgo = new Date(Date.now() - 60 * 86_400_000);
+    for (const [index, name] of left.entries()) {
+      mkdirSync(join(parts, name), { recursive: true });
+      writeFileSync(join(parts, name, 'file'), '');
+      if (index < 3) utimesSync(join(parts, name), monthsAgo, monthsAgo);
+    }
+    const { path } = await runParts(variables);
+    const kept = [basename(dirname(path)), 'etcd-fedcba9876543210'].sort();
+    expect(readdirSync(parts).filter((name) => !name.startsWith('.lock'))).toEqual(kept);
+    // What is asked for again is used, however old it is.
+    utimesSync(dirname(path), monthsAgo, monthsAgo);
+    await runParts(variables);
+    expect(statSync(dirname(path)).mtimeMs).toBeGreaterThan(monthsAgo.getTime());
   });
 
   it('names the command that installs Go when there is none', async () => {
