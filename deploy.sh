@@ -126,16 +126,12 @@ program() {
   node "$main" "$@" ${context:+"--context=$context"} --namespace="$namespace"
 }
 
-# doctor: shows its report, and keeps what it makes of it in $verdict.
+# doctor: shows its report, and keeps its verdict in $verdict (see DoctorReport in src/install/doctor.ts); empty where it has none.
 doctor() {
   has_program || return 1
-  # Its own exit status says only that there is a problem; which one counts.
-  report=$(program doctor) || true
-  say "" "$report" ""
-  case $(printf '%s\n' "$report" | sed -n 's/^Verdict *//p') in
-    'nothing would be learnt'*) verdict=impossible ;;
-    *'by hand'*) verdict=by-hand ;;
-  esac
+  # Its exit status says only whether there is a problem.
+  say "" "$(program doctor || true)" ""
+  verdict=$(program doctor --format json 2>/dev/null | node -p 'JSON.parse(fs.readFileSync(0)).verdict' 2>/dev/null) || verdict=
 }
 
 # check_verdict HELM-ARGUMENT...: an installation that is pointless, or that its Job would refuse, is not begun.
