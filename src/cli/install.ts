@@ -60,7 +60,8 @@ export function uninstallCommand(terminal: Terminal, signal: AbortSignal): Comma
     ]);
     await withContext(readSettings(command), { terminal, signal }, async (context) => {
       if (!dryRun) return uninstall(context);
-      terminal.stdout.write(formatPreview(await previewUninstall(context)));
+      const preview = await previewUninstall(context);
+      if (preview !== undefined) terminal.stdout.write(formatPreview(preview));
     });
   });
 }

@@ -9,7 +9,7 @@ import {
   CONFIG_MAPS,
   type Deployment,
   DEPLOYMENTS,
-  type DnsWorkload,
+  type DnsPlace,
   isRolledOut,
   readyPods,
   SERVICES,
@@ -55,9 +55,9 @@ export function sha256(text: string): string {
 /** The cluster DNS, as it is changed and seen: the Corefile, the Deployment, and who is connected. */
 export class DnsChanges {
   readonly #context: InstallContext;
-  readonly #workload: DnsWorkload;
+  readonly #workload: DnsPlace;
 
-  constructor(context: InstallContext, workload: DnsWorkload) {
+  constructor(context: InstallContext, workload: DnsPlace) {
     this.#context = context;
     this.#workload = workload;
   }
@@ -130,13 +130,16 @@ export class DnsChanges {
     return each.every((connections) => connections?.some(({ started }) => started) === true);
   }
 
-  /** Waits until no pod of CoreDNS sends to us any more. What does not answer is not connected. */
+  /** Waits until no pod of CoreDNS sends to us any more. What does not answer, or is gone, is not connected. */
   async waitUntilDisconnected(mode: Mode, timeoutMs: number): Promise<void> {
-    const { signal } = this.#context;
+    const { signal, service } = this.#context;
     const what = 'the end of the dnstap connections';
     const isGone = async (): Promise<boolean> => {
+      if (mode === 'collector') {
+        const isThere = (await this.#findService(service)) !== undefined;
+        return !isThere || (await this.#collectorConnections()).length === 0;
+      }
       const { ready } = await this.#pods();
-      if (mode === 'collector') return (await this.#collectorConnections()).length === 0;
       const each = await Promise.all(ready.map(async ({ ip }) => this.#sidecarConnections(ip)));
       return each.every((connections) => connections === undefined || connections.length === 0);
     };

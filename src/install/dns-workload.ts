@@ -1,6 +1,7 @@
 import type { KubernetesClient } from '../kubernetes/client.js';
 import type { KubernetesObject, KubernetesResource } from '../kubernetes/kubernetes-object.js';
 import { listResource } from '../kubernetes/list.js';
+import { readObject } from '../kubernetes/objects.js';
 import { liveObjects } from './cluster-objects.js';
 import type { CorefileContext } from './corefile/survey.js';
 import { type CorefileRoute, detectClusterDns } from './detect-cluster-dns.js';
@@ -12,17 +13,22 @@ export const SERVICES: KubernetesResource = { group: '', version: 'v1', plural: 
 export const PODS: KubernetesResource = { group: '', version: 'v1', plural: 'pods' };
 const NODES: KubernetesResource = { group: '', version: 'v1', plural: 'nodes' };
 
-/** Where the CoreDNS of a cluster and its Corefile are, and what is needed to edit it. */
-export interface DnsWorkload {
+/** Where the CoreDNS of a cluster and its Corefile are. */
+export interface DnsPlace {
   readonly namespace: string;
   /** Name of its Deployment. */
   readonly name: string;
-  /** The container that is CoreDNS. */
-  readonly container: string;
+  /** Of its pods. */
   readonly labelSelector: string;
   /** The ConfigMap and its key that are mounted as the file that `-conf` names. */
   readonly configMap: string;
   readonly key: string;
+}
+
+/** The same, with what is needed to change it. */
+export interface DnsWorkload extends DnsPlace {
+  /** The container that is CoreDNS. */
+  readonly container: string;
   /** Address of the Service that pods ask. */
   readonly serviceAddress: string;
   /** Whether a cache on the nodes keeps external names from it. */
@@ -67,6 +73,7 @@ export interface PodSpec {
 
 /** What to do instead, where the Corefile is not ours to write. */
 const OTHER_ROUTES: Readonly<Record<Exclude<CorefileRoute, 'configmap'>, string>> = {
+  'by-hand': 'the pods are not those of one Deployment; add the dnstap line to the Corefile yourself',
   'coredns-custom': 'add the dnstap line under a key *.override of the ConfigMap coredns-custom',
   'eks-addon': 'add the dnstap line through the configuration values of the EKS add-on',
   'helm-chart-config': 'add the dnstap line through the values of a HelmChartConfig',
@@ -98,19 +105,37 @@ export async function findDnsWorkload(client: KubernetesClient, signal?: AbortSi
     );
   }
   const { configMap, key, files, environment } = corefile;
-  const { spec } = workload.object as Deployment; // by its kind
-  const labels = Object.entries(spec.selector.matchLabels ?? {});
   return {
     namespace,
     name: workload.name,
     container: workload.container,
-    labelSelector: labels.map(([label, value]) => `${label}=${value}`).join(','),
+    labelSelector: labelSelectorOf(workload.object as Deployment), // by its kind
     configMap,
     key,
     serviceAddress: service.clusterIp,
     isBypassed: dns.nodeCache?.bypassesClusterDns ?? false,
     context: { files, environment, ...(version !== undefined && { version }) },
   };
+}
+
+/** Where something was changed once, to put it back: undefined where it is gone. @throws KubernetesError */
+export async function recordedDnsWorkload(
+  client: KubernetesClient,
+  place: Pick<DnsPlace, 'configMap' | 'key' | 'namespace'> & { readonly deployment: string },
+  signal?: AbortSignal,
+): Promise<DnsPlace | undefined> {
+  const { namespace, deployment: name, configMap, key } = place;
+  const at = { client, namespace, ...(signal && { signal }) };
+  const deployment = (await readObject({ ...at, resource: DEPLOYMENTS, name })) as Deployment | undefined; // by its resource
+  const map = await readObject({ ...at, resource: CONFIG_MAPS, name: configMap });
+  if (deployment === undefined || map === undefined) return undefined;
+  return { namespace, name, configMap, key, labelSelector: labelSelectorOf(deployment) };
+}
+
+function labelSelectorOf({ spec }: Deployment): string {
+  return Object.entries(spec.selector.matchLabels ?? {})
+    .map(([label, value]) => `${label}=${value}`)
+    .join(',');
 }
 
 /** A pod that answers. */

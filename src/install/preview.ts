@@ -3,7 +3,7 @@ import { type Deployment, findDnsWorkload } from './dns-workload.js';
 import { type InstallOptions, recordLocation } from './install.js';
 import { readRecord } from './record.js';
 import { SOCKET_ENDPOINT, withoutSidecar, withRestart } from './sidecar.js';
-import { restoredCorefile } from './uninstall.js';
+import { findInstalledDns, restoredCorefile } from './uninstall.js';
 import { wantedCorefile, wantedDeployment } from './wanted-dns.js';
 
 /** What would be changed in the cluster DNS. What would stay is the same before and after. */
@@ -43,11 +43,12 @@ export async function previewInstall(options: InstallOptions): Promise<DnsPrevie
   };
 }
 
-/** What {@link uninstall} would write. Changes nothing. @throws InstallError, KubernetesError */
-export async function previewUninstall(context: InstallContext): Promise<DnsPreview> {
-  const workload = await findDnsWorkload(context.client, context.signal);
-  const dns = new DnsChanges(context, workload);
+/** What {@link uninstall} would write, if anything. Changes nothing. @throws InstallError, KubernetesError */
+export async function previewUninstall(context: InstallContext): Promise<DnsPreview | undefined> {
   const record = (await readRecord(recordLocation(context)))?.record;
+  const workload = await findInstalledDns(context, record);
+  if (workload === undefined) return undefined;
+  const dns = new DnsChanges(context, workload);
   const before = await dns.readCorefile();
   const deployment = await dns.readDeployment();
   return {

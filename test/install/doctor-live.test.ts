@@ -3,8 +3,10 @@ import { dirname } from 'node:path';
 import { KubernetesClient } from '../../src/kubernetes/client.js';
 import { inspectRedis } from '../../src/host/inspect-redis.js';
 import { insertTap } from '../../src/install/corefile/insert-tap.js';
+import { sha256 } from '../../src/install/dns-changes.js';
 import type { DoctorReport } from '../../src/install/doctor.js';
 import { examine } from '../../src/install/examine.js';
+import { recordName } from '../../src/install/record.js';
 import { askByUdp } from '../../src/dnstap-ts/test/interop/dns-client.js';
 import { ROOT, runCommand } from '../support/command.js';
 import { startCoreDns } from '../support/coredns.js';
@@ -28,6 +30,7 @@ let client: KubernetesClient;
 beforeAll(async () => {
   server = await startKubeApiserver({ crds: 'istio-crds' });
   client = KubernetesClient.load({ kubeconfig: server.kubeconfigFile });
+  await server.kubectl(['create', 'namespace', NAMESPACE]);
 }, 120_000);
 
 afterAll(async () => {
@@ -80,6 +83,60 @@ describe('the doctor in a real API server', () => {
       await server.kubectl(['-n', 'kube-system', 'delete', 'configmap', 'coredns-custom', '--ignore-not-found']);
     }
   });
+});
+
+describe('install and uninstall where the Corefile is not ours to change', () => {
+  const at = (): readonly string[] => ['--kubeconfig', server.kubeconfigFile, '-n', NAMESPACE];
+  const corefile = async (): Promise<string> =>
+    server.kubectl(['-n', 'kube-system', 'get', 'configmap', 'coredns', '-o', 'jsonpath={.data.Corefile}']);
+
+  it('changes nothing, and there is nothing to put back', async () => {
+    await applyPlatform(server, 'k3s');
+    try {
+      const before = await corefile();
+      await expect(runProgram('install', ...at())).rejects.toMatchObject({ cause: { code: 3 } });
+      await runProgram('uninstall', ...at()); // or Helm could not remove a release whose Job was refused
+      expect(await corefile()).toBe(before);
+    } finally {
+      await removePlatform(server, 'k3s');
+    }
+  });
+
+  it('puts back what was changed before it became an add-on', async () => {
+    await applyPlatform(server, 'eks');
+    try {
+      const original = await corefile();
+      await pretendInstalled(original);
+      expect(await corefile()).not.toBe(original);
+      await runProgram('uninstall', ...at());
+      expect(await corefile()).toBe(original);
+    } finally {
+      await removePlatform(server, 'eks');
+    }
+  });
+
+  async function pretendInstalled(original: string): Promise<void> {
+    const endpoint = 'tcp://192.0.2.7:6000';
+    const insertion = insertTap(original, { endpoint, version: '1.11.4' });
+    if ('refused' in insertion) throw new Error(insertion.refused);
+    const place = { namespace: 'kube-system', deployment: 'coredns', configMap: 'coredns', key: 'Corefile' };
+    const record = { mode: 'collector', endpoint, ...place, written: sha256(insertion.text), verified: true };
+    const data = { Corefile: original, 'record.json': JSON.stringify(record) };
+    const metadata = { name: recordName('istio-discovery'), namespace: NAMESPACE };
+    await server.kubectl(
+      ['create', '-f', '-'],
+      JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }),
+    );
+    await patch('configmap', { data: { Corefile: insertion.text } });
+    // No controller says that the Deployment is rolled out.
+    const status = { observedGeneration: 9, replicas: 2, updatedReplicas: 2, readyReplicas: 2, availableReplicas: 2 };
+    await patch('deployment', { status }, '--subresource=status');
+  }
+
+  async function patch(kind: string, fields: object, ...flags: readonly string[]): Promise<void> {
+    const change = ['--type=merge', '-p', JSON.stringify(fields), ...flags];
+    await server.kubectl(['-n', 'kube-system', 'patch', kind, 'coredns', ...change]);
+  }
 });
 
 describe('the doctor on a cluster of kubeadm', () => {
@@ -225,7 +282,6 @@ async function addressOfThisMachine(): Promise<string> {
 }
 
 async function createCollectorPod(address: string, httpPort: number): Promise<void> {
-  await server.kubectl(['create', 'namespace', NAMESPACE]);
   const labels = { 'app.kubernetes.io/name': 'istio-discovery', 'app.kubernetes.io/component': 'collector' };
   const ports = [{ name: 'http', containerPort: httpPort }];
   const probe = { httpGet: { path: '/livez', port: 'http' } };

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { install, type InstallOptions } from '../../src/install/install.js';
 import type { Sidecar } from '../../src/install/sidecar.js';
 import { repair } from '../../src/install/repair.js';
@@ -14,6 +15,7 @@ import {
   startCoreDnsCluster,
 } from '../support/coredns-cluster.js';
 import type { Part } from '../support/process.js';
+import { runProgram } from '../support/program.js';
 import { waitUntil } from '../support/wait-until.js';
 
 const NAMESPACE = 'istio-discovery';
@@ -172,10 +174,15 @@ describe('a first installation that comes to no good', () => {
 
   it('puts everything back when look-ups fail meanwhile', async () => {
     await stopCollector();
-    const outcome = install(options()).catch((err: unknown) => err);
+    // In a process of its own, as the Job runs it.
+    const ending = expect(runProgram('install', '--kubeconfig', cluster.server.kubeconfigFile, '-n', NAMESPACE));
+    const failure = ending.rejects.toMatchObject({
+      message: expect.stringContaining('INSTALL_ERR_DNS_FAILED'),
+      cause: { code: 3 },
+    });
     await waitUntil(async () => (await taps()).length > 0, { what: 'the line' });
     await cluster.killCoreDns();
-    expect(await outcome).toMatchObject({ code: 'INSTALL_ERR_DNS_FAILED', exitCode: 3 });
+    await failure;
     await expectAsBefore();
     await restartCoreDns();
   });
@@ -282,6 +289,32 @@ it('restarts a CoreDNS that a bad Corefile has made deaf', async () => {
   await uninstall(options());
   await expectAsBefore();
 });
+
+it('does not take anything back while a repair is under way, which would put it back', async () => {
+  await install(options());
+  await createRunningInstaller();
+  const ending = uninstall(options());
+  const recorded = ['-n', NAMESPACE, 'get', 'configmap', RECORD, '-o', 'jsonpath={.data.record\\.json}'];
+  await waitUntil(async () => (await cluster.server.kubectl(recorded)).includes('"verified": false'));
+  await delay(1000);
+  expect(await taps()).toEqual([TAP]);
+  await cluster.server.kubectl(['-n', NAMESPACE, 'delete', 'pod', 'repair', '--now']);
+  await ending;
+  await expectAsBefore();
+});
+
+async function createRunningInstaller(): Promise<void> {
+  const labels = { 'app.kubernetes.io/name': 'istio-discovery', 'app.kubernetes.io/component': 'installer' };
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'repair', namespace: NAMESPACE, labels },
+    spec: { containers: [{ name: 'installer', image: 'example.com/istio-discovery:1' }] },
+  };
+  await cluster.server.kubectl(['create', '-f', '-'], JSON.stringify(pod));
+  const patch = ['--subresource=status', '--type=merge', '-p', '{"status":{"phase":"Running"}}'];
+  await cluster.server.kubectl(['-n', NAMESPACE, 'patch', 'pod', 'repair', ...patch]);
+}
 
 describe('repair', () => {
   const HOUR = 3_600_000;
