@@ -1,5 +1,6 @@
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import type { ClusterObjects } from './cluster-objects.js';
+import { importsCustomKey } from './custom-import.js';
 import { detectNodeCache, type NodeCache } from './detect-node-cache.js';
 import { versionOfImage } from './image-version.js';
 import { type LiveCorefile, readLiveCorefile } from './live-corefile.js';
@@ -18,6 +19,8 @@ export type CorefileRoute =
   | 'helm-chart-config'
   /** The ConfigMap of NodeLocal DNSCache, in place of that of CoreDNS; see {@link tapPoint}. */
   | 'node-cache'
+  /** The ConfigMap itself, by a person: CoreDNS is something else than one Deployment, which is all that `install` changes. */
+  | 'by-hand'
   /** Nothing: whatever runs it undoes every change, or it has no Corefile. */
   | 'none';
 
@@ -25,6 +28,8 @@ export type CorefileRoute =
 export interface DnsWorkload {
   readonly kind: 'Deployment' | 'DaemonSet';
   readonly name: string;
+  /** Other workloads whose pods answer for the same Service. */
+  readonly others: readonly string[];
   /** Name of the container that answers. */
   readonly container: string;
   readonly image: string;
@@ -76,8 +81,8 @@ export async function detectClusterDns(objects: ClusterObjects): Promise<Cluster
   const platform = detectPlatform({ nodes, hasKubeadmConfig, isOpenshiftDns });
   const nodeCache = await detectNodeCache(objects, nodes, found?.at.service.clusterIp ?? '');
   const common = { platform, kubeletVersions, ...(nodeCache && { nodeCache }) };
-  if (found?.workload !== undefined)
-    return { ...common, ...(await describeDns(objects, found.workload, platform)), ...found.at };
+  if (found?.selected !== undefined)
+    return { ...common, ...(await describeDns(objects, found.selected, platform)), ...found.at };
   return { ...common, kind: 'none', route: 'none', ...(found?.at ?? { namespace: NAMESPACES[0] }) };
 }
 
@@ -96,21 +101,22 @@ type WorkloadDns = Pick<ClusterDns, 'corefile' | 'kind' | 'route' | 'version' | 
 
 async function describeDns(
   objects: ClusterObjects,
-  workload: KubernetesObject,
+  { workload, others }: Selected,
   platform: Platform,
 ): Promise<WorkloadDns> {
   const containers = podSpec(workload).containers ?? [];
   const container = containers.find(isCoreDns);
   if (container === undefined) {
     const first = containers[0] ?? {};
-    return { kind: 'kube-dns', route: 'none', workload: describeWorkload(workload, first, platform) };
+    const described = { ...describeWorkload(workload, first, platform), others };
+    return { kind: 'kube-dns', route: 'none', workload: described };
   }
   const corefile = await readLiveCorefile(objects, { workload, container });
   const version = versionOfImage(container.image ?? '');
   return {
     kind: 'coredns',
-    route: corefile === undefined ? 'none' : routeOf(platform, workload),
-    workload: describeWorkload(workload, container, platform),
+    route: corefile === undefined ? 'none' : routeOf(platform, { workload, others, corefile }),
+    workload: { ...describeWorkload(workload, container, platform), others },
     ...(version !== undefined && { version }),
     ...(corefile && { corefile }),
   };
@@ -118,17 +124,24 @@ async function describeDns(
 
 interface FoundDns {
   readonly at: { readonly namespace: string; readonly service: NonNullable<ClusterDns['service']> };
-  readonly workload?: KubernetesObject;
+  readonly selected?: Selected;
+}
+
+interface Selected {
+  readonly workload: KubernetesObject;
+  /** Names of further ones. */
+  readonly others: readonly string[];
 }
 
 async function findDns(objects: ClusterObjects): Promise<FoundDns | undefined> {
   for (const namespace of NAMESPACES) {
-    const service = (await objects.list('Service', namespace)).find(isDnsService);
+    const services = (await objects.list('Service', namespace)).filter(isDnsService);
+    const service = services.find(hasUsualName) ?? services[0];
     if (service === undefined) continue;
     const { clusterIP = '', selector = {} } = (service as ServiceFields).spec ?? {}; // every field is optional
     const at = { namespace, service: { name: service.metadata.name, clusterIp: clusterIP } };
-    const workload = await findSelected(objects, namespace, selector);
-    return workload === undefined ? { at } : { at, workload };
+    const selected = await findSelected(objects, namespace, selector);
+    return selected === undefined ? { at } : { at, selected };
   }
   return undefined;
 }
@@ -143,27 +156,34 @@ interface ServiceFields {
 
 function isDnsService(service: KubernetesObject): boolean {
   const { clusterIP, ports = [] } = (service as ServiceFields).spec ?? {}; // every field is optional
-  const { name } = service.metadata;
-  const labels = labelsOf(service);
-  const isNamedSo = ['kube-dns', 'dns-default'].includes(name) || labels['k8s-app'] === 'kube-dns';
-  return isNamedSo && name !== UPSTREAM_SERVICE && clusterIP !== 'None' && ports.some(({ port }) => port === DNS_PORT);
+  // What the chart of CoreDNS installs has only this label of the usual ones.
+  const isNamedSo = hasUsualName(service) || labelsOf(service)['kubernetes.io/name']?.toLowerCase() === 'coredns';
+  const isUpstream = service.metadata.name === UPSTREAM_SERVICE;
+  return isNamedSo && !isUpstream && clusterIP !== 'None' && ports.some(({ port }) => port === DNS_PORT);
 }
 
-/** The workload whose pods the Service selects; one that is scaled to nothing has been replaced by another. */
+function hasUsualName(service: KubernetesObject): boolean {
+  return ['kube-dns', 'dns-default'].includes(service.metadata.name) || labelsOf(service)['k8s-app'] === 'kube-dns';
+}
+
+/** The workload whose pods the Service selects, a CoreDNS first; one that is scaled to nothing has been replaced by another. */
 async function findSelected(
   objects: ClusterObjects,
   namespace: string,
   selector: Readonly<Record<string, string>>,
-): Promise<KubernetesObject | undefined> {
+): Promise<Selected | undefined> {
   const wanted = Object.entries(selector);
   if (wanted.length === 0) return undefined;
   const workloads = [...(await objects.list('Deployment', namespace)), ...(await objects.list('DaemonSet', namespace))];
-  return workloads
+  const running = workloads
     .filter((workload) => {
       const labels = workloadFields(workload).spec?.template?.metadata?.labels ?? {};
       return wanted.every(([name, value]) => labels[name] === value);
     })
-    .find((workload) => workloadFields(workload).spec?.replicas !== 0);
+    .filter((workload) => workloadFields(workload).spec?.replicas !== 0);
+  const workload = running.find((each) => podSpec(each).containers?.some(isCoreDns)) ?? running[0];
+  if (workload === undefined) return undefined;
+  return { workload, others: running.filter((each) => each !== workload).map(({ metadata }) => metadata.name) };
 }
 
 /** By its arguments too: a mirror may call its image anything. */
@@ -171,7 +191,11 @@ function isCoreDns({ image = '', args = [], command = [] }: ContainerFields): bo
   return /coredns/.test(image) || [...command, ...args].some((word) => /^--?conf(?:=|$)|^\/?coredns$/.test(word));
 }
 
-function describeWorkload(object: KubernetesObject, container: ContainerFields, platform: Platform): DnsWorkload {
+function describeWorkload(
+  object: KubernetesObject,
+  container: ContainerFields,
+  platform: Platform,
+): Omit<DnsWorkload, 'others'> {
   const managedBy = managerOf(object, platform);
   const { name: containerName = '', image = '' } = container;
   return {
@@ -201,12 +225,16 @@ function managerOf(object: KubernetesObject, platform: Platform): string | undef
   return labels['addonmanager.kubernetes.io/mode'] === 'Reconcile' ? 'addon-manager' : undefined;
 }
 
-function routeOf(platform: Platform, workload: KubernetesObject): CorefileRoute {
+function routeOf(
+  platform: Platform,
+  { workload, others, corefile }: Selected & { readonly corefile: LiveCorefile },
+): CorefileRoute {
   if (platform === 'openshift') return 'none';
   if (platform === 'rke2') return 'helm-chart-config';
   if (isEksAddon(workload)) return 'eks-addon';
   const hasCustom = podSpec(workload).volumes?.some(({ configMap }) => configMap?.name === 'coredns-custom');
-  return hasCustom === true ? 'coredns-custom' : 'configmap';
+  if (hasCustom === true && importsCustomKey(corefile)) return 'coredns-custom';
+  return workload.kind === 'Deployment' && others.length === 0 ? 'configmap' : 'by-hand';
 }
 
 /** The add-on writes by server-side apply as `eks`; a CoreDNS that somebody installed has the same labels, but not that. */

@@ -39,6 +39,10 @@ export const FINDINGS = {
     'problem',
     'the DNS operator undoes every change: CoreDNS cannot be tapped; its log lines will serve, this version does not read them',
   ],
+  'dns-several': [
+    'warning',
+    'answer for the same Service: each that has a Corefile of its own has to be tapped as well',
+  ],
   'eks-reverts': ['warning', 'an update of the add-on with OVERWRITE resets the Corefile; configuration values stay'],
   'endpoint-example': ['note', 'stands in the commands for the address of the collector, which is not installed yet'],
   'helm-reverts': [

@@ -13,7 +13,11 @@ import type { ArrivalCheck } from './verify-arrival.js';
 export function dnsFindings({ kind, platform, workload, corefile, route }: ClusterDns): readonly DoctorFinding[] {
   if (kind === 'none') return [finding('dns-absent')];
   const isReady = workload === undefined || workload.readyReplicas >= workload.replicas;
-  const ready = isReady ? [] : [finding('dns-not-ready')];
+  const others = workload?.others ?? [];
+  const ready = [
+    ...(isReady ? [] : [finding('dns-not-ready')]),
+    ...(others.length === 0 ? [] : [finding('dns-several', [workload?.name, ...others].join(', '))]),
+  ];
   if (kind === 'kube-dns') return [finding('kube-dns'), ...ready];
   if (platform === 'openshift') return [finding('dns-openshift'), ...ready];
   // Where the node cache gets the tap, nobody changes CoreDNS.

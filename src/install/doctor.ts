@@ -1,3 +1,4 @@
+import { chartSettings } from './chart-settings.js';
 import type { CorefileCheck } from './corefile/check-corefile.js';
 import { insertTap } from './corefile/insert-tap.js';
 import { type ClusterDns, tapPoint } from './detect-cluster-dns.js';
@@ -109,7 +110,8 @@ function planOf(verdict: DoctorReport['verdict'], { dns, namespace }: DoctorInpu
   const blocks = insertion.tapped.map((keys) => keys.join(' ')).join(' and ');
   const restart = insertion.cautions.includes('no-reload') ? '; then the pods of CoreDNS are restarted' : '';
   const isByHand = verdict === 'by-hand';
-  const values = isByHand ? ' with clusterDns.configure=false' : '';
+  const settings = chartSettings(dns);
+  const values = settings.length === 0 ? '' : ` with ${settings.join(' and ')}`;
   return [
     `Helm installs the collector, the reconciler and, unless told otherwise, Redis into namespace ${namespace}${values}.`,
     !isByHand

@@ -14,6 +14,7 @@ const VERDICTS: Readonly<Record<DoctorReport['verdict'], string>> = {
 };
 
 const ROUTES: Readonly<Record<NonNullable<DoctorReport['corefile']>['route'], string>> = {
+  'by-hand': 'changed by hand',
   configmap: 'changed directly',
   'coredns-custom': 'changed through ConfigMap coredns-custom',
   'eks-addon': 'changed through the configuration values of the add-on',

@@ -43,9 +43,10 @@ export async function readLiveCorefile(
   const files = new Map<string, Uint8Array>();
   let found: Omit<LiveCorefile, 'directories' | 'environment' | 'files'> | undefined;
   const readable = await readMounts(objects, { mounts, namespace, corefilePath });
-  for (const { mountPath, volume, object } of readable) {
+  for (const { mountPath, subPath, volume, object } of readable) {
     for (const { path, key, text } of mountedFiles(volume, object)) {
-      const mounted = posix.join(mountPath, path);
+      const mounted = mountedAt(path, { mountPath, subPath });
+      if (mounted === undefined) continue;
       const isCorefile = corefilePath === undefined ? path === DEFAULT_FILE : mounted === corefilePath;
       if (isCorefile) found = { configMap: volume.configMap?.name ?? '', key, text, ...versionOf(object) };
       else files.set(mounted, Buffer.from(text));
@@ -53,7 +54,7 @@ export async function readLiveCorefile(
   }
   if (found === undefined) return undefined;
   const directory = posix.dirname(corefilePath ?? '/etc/coredns/Corefile');
-  const directories = readable.map(({ mountPath }) => mountPath);
+  const directories = readable.filter(({ subPath }) => subPath === undefined).map(({ mountPath }) => mountPath);
   return {
     ...found,
     files: withRelativePaths(files, directory),
@@ -79,7 +80,7 @@ async function readMounts(
       const object = await objects.get('ConfigMap', namespace, mount.volume.configMap?.name ?? '');
       readable.push({ ...mount, object });
     } catch (err) {
-      const mayHoldCorefile = corefilePath === undefined || corefilePath.startsWith(`${mount.mountPath}/`);
+      const mayHoldCorefile = corefilePath === undefined || `${corefilePath}/`.startsWith(`${mount.mountPath}/`);
       if (mayHoldCorefile || !isForbidden(err)) throw err;
     }
   }
@@ -88,13 +89,22 @@ async function readMounts(
 
 interface Mount {
   readonly mountPath: string;
+  /** The one file or directory of the volume that is mounted; absent: all of it. */
+  readonly subPath: string | undefined;
   readonly volume: VolumeFields;
 }
 
+/** Path in the container of a file of a volume; undefined where it is not mounted. */
+function mountedAt(path: string, { mountPath, subPath }: Omit<Mount, 'volume'>): string | undefined {
+  if (subPath === undefined) return posix.join(mountPath, path);
+  if (path === subPath) return mountPath;
+  return path.startsWith(`${subPath}/`) ? posix.join(mountPath, path.slice(subPath.length)) : undefined;
+}
+
 function mountsOf({ volumeMounts = [] }: ContainerFields, volumes: readonly VolumeFields[]): readonly Mount[] {
-  return volumeMounts.flatMap(({ name, mountPath }) => {
+  return volumeMounts.flatMap(({ name, mountPath, subPath }) => {
     const volume = volumes.find((each) => each.name === name && each.configMap !== undefined);
-    return volume === undefined || mountPath === undefined ? [] : [{ mountPath, volume }];
+    return volume === undefined || mountPath === undefined ? [] : [{ mountPath, subPath, volume }];
   });
 }
 

@@ -4,6 +4,7 @@ import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 export interface WorkloadFields {
   readonly spec?: {
     readonly replicas?: number;
+    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
     readonly template?: {
       readonly metadata?: TemplateMetadata;
       readonly spec?: PodSpecFields;

@@ -1,6 +1,7 @@
 import { stringify } from 'yaml';
 import type { ClusterDns } from './detect-cluster-dns.js';
 import { insertTap } from './corefile/insert-tap.js';
+import { CUSTOM_KEY } from './custom-import.js';
 import type { LiveCorefile } from './live-corefile.js';
 import { helmServers } from './helm-servers.js';
 
@@ -20,7 +21,8 @@ export function vendorSteps(dns: ClusterDns, endpoint: string): VendorSteps | un
   const context = { ...corefile, endpoint, ...(version !== undefined && { version }) };
   const inserted = insertTap(corefile.text, context);
   if ('refused' in inserted) return undefined;
-  if (dns.route === 'node-cache') return nodeCache(corefile, inserted.text);
+  if (dns.route === 'node-cache') return { why: NODE_CACHE, commands: [patchCommand(dns, corefile, inserted.text)] };
+  if (dns.route === 'by-hand') return { why: BY_HAND, commands: [patchCommand(dns, corefile, inserted.text)] };
   if (dns.route === 'coredns-custom') return corednsCustom(dns, endpoint);
   if (dns.route === 'helm-chart-config') return helmChartConfig(dns, inserted.text);
   return dns.route === 'eks-addon' ? eksAddon(inserted.text) : undefined;
@@ -31,16 +33,23 @@ const OPENSHIFT: VendorSteps = {
   commands: [`oc patch dns.operator/default --type=merge -p '{"spec":{"logLevel":"Trace"}}'`],
 };
 
-/** A cache that has changed since is not overwritten, where its version is known. */
-function nodeCache({ configMap, key, resourceVersion }: LiveCorefile, corefile: string): VendorSteps {
+const NODE_CACHE =
+  'Each node has a cache that sends external names past CoreDNS; it is a CoreDNS too, and gets the line. It reads it by itself.';
+
+const BY_HAND =
+  'The pods of CoreDNS are not those of one Deployment, which is all that the Job changes. Where it has no `reload`, or mounts its Corefile by a subPath, restart them afterwards.';
+
+/** A Corefile that has changed since is not overwritten, where its version is known. */
+function patchCommand(
+  { namespace }: ClusterDns,
+  { configMap, key, resourceVersion }: LiveCorefile,
+  corefile: string,
+): string {
   const patch = JSON.stringify({
     ...(resourceVersion && { metadata: { resourceVersion } }),
     data: { [key]: corefile },
   });
-  return {
-    why: 'Each node has a cache that sends external names past CoreDNS; it is a CoreDNS too, and gets the line. It reads it by itself.',
-    commands: [`kubectl -n kube-system patch configmap ${configMap} --type=merge -p ${quote(patch)}`],
-  };
+  return `kubectl -n ${namespace} patch configmap ${configMap} --type=merge -p ${quote(patch)}`;
 }
 
 /** Our own key beside those of the operator; server-side apply leaves theirs alone. */
@@ -49,7 +58,7 @@ function corednsCustom({ namespace, workload }: ClusterDns, endpoint: string): V
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: { name: 'coredns-custom', namespace },
-    data: { 'istio-discovery.override': `dnstap ${endpoint} full\n` },
+    data: { [CUSTOM_KEY]: `dnstap ${endpoint} full\n` },
   };
   return {
     why: 'Whoever runs the cluster writes the Corefile back; ConfigMap coredns-custom stays.',

@@ -46,6 +46,14 @@ describe('what answers DNS in a cluster', () => {
       'coredns on aks by coredns-custom, kube-system/Deployment/coredns/coredns 2/2 of aks v1.12.1-4, coredns/Corefile, aks-localdns undefined true',
     ],
     [
+      'coredns-chart',
+      'coredns on unknown by configmap, kube-system/Deployment/dns-coredns/coredns 2/2 of Helm 1.13.2, dns-coredns/Corefile',
+    ],
+    [
+      'coredns-daemonset',
+      'coredns on unknown by by-hand, kube-system/DaemonSet/coredns/coredns 3/3 of undefined 1.11.4, coredns/Corefile',
+    ],
+    [
       'eks',
       'coredns on eks by eks-addon, kube-system/Deployment/coredns/coredns 2/2 of eks v1.11.4-eksbuild.2, coredns/Corefile',
     ],
@@ -54,6 +62,10 @@ describe('what answers DNS in a cluster', () => {
       'coredns on eks by configmap, kube-system/Deployment/coredns/coredns 2/2 of undefined v1.11.4-eksbuild.2, coredns/Corefile',
     ],
     ['eks-auto', 'none on eks by none'],
+    [
+      'gardener',
+      'coredns on unknown by coredns-custom, kube-system/Deployment/coredns/coredns 2/2 of undefined 1.12.3, coredns/Corefile',
+    ],
     ['gke', 'kube-dns on gke by none, kube-system/Deployment/kube-dns/kubedns 2/2 of addon-manager undefined'],
     ['gke-cloud-dns', 'none on gke by none'],
     [
@@ -91,6 +103,10 @@ describe('what answers DNS in a cluster', () => {
     [
       'tapped',
       'coredns on kubeadm by configmap, kube-system/Deployment/coredns/coredns 0/2 of undefined undefined, coredns/Corefile',
+    ],
+    [
+      'vcluster', // mounts coredns-custom, and would not read our key
+      'coredns on unknown by configmap, kube-system/Deployment/coredns/coredns 1/1 of undefined 1.12.1, coredns/Corefile',
     ],
   ])('is told for %s', async (platform, expected) => {
     expect(summary(await detect(platform))).toBe(expected);

@@ -20,9 +20,12 @@ describe('the doctor on the objects of a platform', () => {
   it.each([
     ['aks', 'by-hand', []],
     ['aks-localdns', 'impossible', ['node-cache-aks']],
+    ['coredns-chart', 'ready', []],
+    ['coredns-daemonset', 'by-hand', []],
     ['eks', 'by-hand', []],
     ['eks-auto', 'impossible', ['dns-absent']],
     ['eks-self-managed', 'ready', []],
+    ['gardener', 'by-hand', []],
     ['gke', 'impossible', ['kube-dns']],
     ['gke-cloud-dns', 'impossible', ['dns-absent']],
     ['k3s', 'by-hand', []],
@@ -36,6 +39,7 @@ describe('the doctor on the objects of a platform', () => {
     ['openshift', 'impossible', ['dns-openshift']],
     ['rke2', 'by-hand', []],
     ['tapped', 'impossible', ['corefile-refused']],
+    ['vcluster', 'ready', []],
   ])('has for %s the verdict %s, because of %j', async (platform, verdict, problems) => {
     const { verdict: found, findings } = await report(platform);
     const codes = findings.filter(({ severity }) => severity === 'problem').map(({ code }) => code);
@@ -43,13 +47,24 @@ describe('the doctor on the objects of a platform', () => {
   });
 
   it('has a test for every platform', () => {
-    expect(PLATFORMS).toHaveLength(18);
+    expect(PLATFORMS).toHaveLength(22);
   });
 
   it('puts the endpoint that it is given into the commands', async () => {
     const { steps, findings } = await report('k3s', 'tcp://10.43.7.7:6000');
     expect(steps?.commands[0]).toContain('dnstap tcp://10.43.7.7:6000 full');
     expect(findings.map(({ code }) => code)).not.toContain('endpoint-example');
+  });
+
+  it.each([
+    ['kubeadm', 'into namespace istio-discovery.'],
+    ['coredns-daemonset', 'with clusterDns.configure=false.'],
+    [
+      'coredns-chart',
+      'with clusterDns.deployment=dns-coredns and clusterDns.configMap=dns-coredns and clusterDns.podLabels.k8s-app=coredns.',
+    ],
+  ])('says for %s what Helm has to be told', async (platform, expected) => {
+    expect((await report(platform)).plan[0]?.endsWith(expected)).toBe(true);
   });
 
   it('refuses an endpoint that no CoreDNS can use', async () => {
