@@ -12,6 +12,14 @@ export const CLIENT_RESPONSE: Buffer = Buffer.from(
   'hex',
 );
 
+/** A frame of a CoreDNS 1.14.2 session: what 127.0.0.1 answered when an A query for www.example.com was forwarded to it. */
+export const FORWARDER_RESPONSE: Buffer = Buffer.from(
+  '0a02766d120e436f7265444e532d312e31342e32727e080810011801221000000000000000000000ffff7f0000012a047f00000130e5a602' +
+    '3883ad0140bdf698d8064d1253bb3760bdf698d8066d28b5c237724000018500000100010000000003777777076578616d706c6503636f6d' +
+    '000001000103777777076578616d706c6503636f6d00000100010000003c0004c00002017801',
+  'hex',
+);
+
 const CONTENT_TYPE: string = '0000000100000016' + Buffer.from('protobuf:dnstap.Dnstap').toString('hex');
 
 /** Control frames as CoreDNS sends and receives them, in hex. */
