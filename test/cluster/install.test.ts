@@ -146,7 +146,7 @@ describe('an installer that is killed', () => {
   it(
     'puts back what was there, also in pieces',
     async () => {
-      expect(await runToTheEnd('uninstall')).toBe(4); // the Corefile, the record
+      expect(await runToTheEnd('uninstall')).toBe(6); // that the record is closed, the Corefile, the record
       expect(await kubeSystemObjects(cluster)).toEqual(before);
     },
     STEP_TIMEOUT_MS,
@@ -187,6 +187,8 @@ describe('an installer that is killed', () => {
 });
 
 const ours = 'istio-discovery';
+const RECORD = 'istio-discovery-cluster-dns';
+const REPAIR = 'istio-discovery-repair';
 
 describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
   let sinceMs = 0;
@@ -194,15 +196,17 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
   beforeAll(async () => {
     await cluster.kubectl(['delete', 'serviceentries', '-A', '--all']);
     sinceMs = Date.now();
-    const deploying = deploy('--mode', mode);
+    const deploying = mode === 'collector' ? deploy('--set', 'clusterDns.repair=true') : deploy('--mode', mode);
     if (mode === 'sidecar') await killInstallJob();
     await deploying;
+    // While the first test waits for the full minute anyway.
+    if (mode === 'collector') await patchRepair({ schedule: '* * * * *' });
   }, STEP_TIMEOUT_MS);
 
   /** Once it is at work, which its record shows. */
   async function killInstallJob(): Promise<void> {
-    const record = ['get', 'configmap', 'istio-discovery-cluster-dns', '-o', 'jsonpath={.data.record\\.json}'];
-    await waitUntil(async () => (await cluster.kubectl(['-n', ours, ...record])).includes('"verified": false'), {
+    const path = '{.data.record\\.json}';
+    await waitUntil(async () => (await read('configmap', RECORD, path)).includes('"verified": false'), {
       what: 'the installer at work',
       timeoutMs: STEP_TIMEOUT_MS,
       everyMs: 100,
@@ -243,6 +247,72 @@ describe.each(['collector', 'sidecar'] as const)('in mode %s', (mode) => {
     // In mode collector no pod is replaced; in mode sidecar some are while the Job that was killed starts again.
     await expectNoLookupLost(sinceMs, mode === 'collector' ? 'handed over' : 'by Kubernetes alone');
   });
+
+  async function patchRepair(spec: object): Promise<void> {
+    const patch = ['--type=merge', '-p', JSON.stringify({ spec })];
+    await cluster.kubectl(['-n', ours, 'patch', 'cronjob', REPAIR, ...patch]);
+  }
+
+  if (mode === 'collector') {
+    it(
+      'is put back by its CronJob when somebody has taken the line out, until that has given up',
+      async () => {
+        const startedMs = Date.now();
+        await waitUntil(async () => (await read('cronjob', REPAIR, '{.status.lastSuccessfulTime}')) !== '', {
+          what: 'a run by its schedule, which found nothing to do',
+          timeoutMs: 90_000,
+          everyMs: 500,
+        });
+        await patchRepair({ suspend: true });
+        const tapped = await corefile();
+        const bare = await read('configmap', RECORD, '{.data.Corefile}');
+        await writeCorefile(bare);
+        expect(await clusterDns()).toMatchObject({ state: 'drifted', drifts: ['corefile'] });
+        await repairNow('first');
+        expect(await corefile()).toBe(tapped);
+        expect(await clusterDns()).toMatchObject({ state: 'intact', repairs: { attempts: 1, givenUp: false } });
+        await writeCorefile(bare);
+        await repairNow('too-early');
+        expect(await corefile()).toBe(bare);
+        await pretendAttempts(4);
+        await repairNow('last');
+        expect(await corefile()).toBe(tapped);
+        await writeCorefile(bare);
+        await pretendAttempts(5);
+        await repairNow('none');
+        expect(await corefile()).toBe(bare);
+        expect(await clusterDns()).toMatchObject({ state: 'drifted', repairs: { attempts: 5, givenUp: true } });
+        await writeCorefile(tapped);
+        await expectToLearn('repaired.wild.example.org');
+        await expectNoLookupLost(startedMs, 'handed over'); // and no pod was replaced
+      },
+      STEP_TIMEOUT_MS,
+    );
+  }
+
+  async function read(kind: string, name: string, path: string): Promise<string> {
+    return cluster.kubectl(['-n', ours, 'get', kind, name, '-o', `jsonpath=${path}`]);
+  }
+
+  /** What `status` says of the cluster DNS. */
+  async function clusterDns(): Promise<unknown> {
+    return (JSON.parse(await runInstalled(cluster, ['status', '-o', 'json'])) as { clusterDns: unknown }).clusterDns;
+  }
+
+  /** As the CronJob does by its schedule. */
+  async function repairNow(name: string): Promise<void> {
+    const job = `${REPAIR}-${name}`;
+    await cluster.kubectl(['-n', ours, 'create', 'job', job, `--from=cronjob/${REPAIR}`]);
+    await cluster.kubectl(['-n', ours, 'wait', '--for=condition=Complete', `job/${job}`, '--timeout=120s']);
+  }
+
+  /** So many attempts were made, the last one long ago. */
+  async function pretendAttempts(attempts: number): Promise<void> {
+    const record = JSON.parse(await read('configmap', RECORD, '{.data.record\\.json}')) as object;
+    const repairs = { attempts, lastAtMs: Date.now() - 86_400_000 / 2 };
+    const patch = JSON.stringify({ data: { 'record.json': JSON.stringify({ ...record, repairs }) } });
+    await cluster.kubectl(['-n', ours, 'patch', 'configmap', RECORD, '--type=merge', '-p', patch]);
+  }
 
   // What Redis is does not depend on the mode.
   if (mode === 'collector') {
