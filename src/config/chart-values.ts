@@ -53,6 +53,10 @@ function resourcesOf(defaults: {
     .prefault({});
 }
 
+function cidr() {
+  return z.union([z.cidrv4(), z.cidrv6()]);
+}
+
 const collector = z.strictObject({
   replicas: described(
     z.int().min(1).max(20).default(2),
@@ -71,6 +75,10 @@ const collector = z.strictObject({
       ),
     })
     .prefault({}),
+  allowedAddresses: described(
+    z.array(cidr()).default([]),
+    'Networks from which the collector takes connections at all; empty: every one. For a network without NetworkPolicies whose pods can be reached from outside the cluster: that of the pods, and of the nodes.',
+  ),
   resources: resourcesOf({ requests: { cpu: '100m', memory: '128Mi' }, limits: { memory: '512Mi' } }),
 });
 
@@ -188,6 +196,10 @@ const networkPolicy = z.strictObject({
   metricsNamespaces: described(
     z.array(name()).default([]),
     'Namespaces that may read /metrics. The nodes, for their probes, always may.',
+  ),
+  dnstapCidrs: described(
+    z.array(cidr()).default([]),
+    'Networks that may reach the collector beside the pods of the cluster DNS: those of the nodes where NodeLocal DNSCache, which is in no pod network, has the line. Cilium needs policy-cidr-match-mode=nodes for that.',
   ),
 });
 

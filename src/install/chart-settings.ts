@@ -15,6 +15,7 @@ export function chartSettings(dns: ClusterDns): readonly string[] {
   return [
     ...(route === 'configmap' ? [] : ['clusterDns.configure=false']),
     ...names.flatMap(([name, value = '', usual]) => (value === usual ? [] : [`clusterDns.${name}=${value}`])),
+    ...(route === 'node-cache' ? ['networkPolicy.dnstapCidrs={NETWORK-OF-THE-NODES}'] : []),
     ...podLabels(dns),
   ];
 }

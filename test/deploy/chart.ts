@@ -38,14 +38,18 @@ export const VALUE_SETS: Readonly<Record<string, object>> = {
   replicated: {
     image: { repository: 'example.com/istio-discovery', digest: `sha256:${'a'.repeat(64)}` },
     imagePullSecrets: ['example'],
-    collector: { replicas: 3, service: { port: 6001, clusterIP: '10.96.0.77' } },
+    collector: {
+      replicas: 3,
+      service: { port: 6001, clusterIP: '10.96.0.77' },
+      allowedAddresses: ['192.0.2.0/24', '2001:db8::/32'],
+    },
     reconciler: { replicas: 3 },
     redis: { bundled: { persistence: { storageClass: 'example', size: '5Gi' }, maxMemoryMi: 1024 } },
     config: {
       observation: { maxPairs: 16_777_216, clusterCidrs: ['192.0.2.0/24', '2001:db8::/32'], internalZones: ['no'] },
       istio: { exportTo: ['*'] },
     },
-    networkPolicy: { metricsNamespaces: ['monitoring'] },
+    networkPolicy: { metricsNamespaces: ['monitoring'], dnstapCidrs: ['192.0.2.0/24', '2001:db8::/32'] },
     topologySpread: 'DoNotSchedule',
     tolerations: [{ key: 'example', operator: 'Exists', effect: 'NoSchedule' }],
   },
