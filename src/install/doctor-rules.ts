@@ -1,6 +1,6 @@
 import { corefileLine } from './corefile/corefile-line.js';
 import { explainRefusal } from './corefile/explain.js';
-import type { ClusterDns } from './detect-cluster-dns.js';
+import type { ClusterDns, DnsWorkload } from './detect-cluster-dns.js';
 import type { Istio } from './detect-istio.js';
 import type { SidecarSettings } from './detect-mesh-exceptions.js';
 import type { NodeCache } from './detect-node-cache.js';
@@ -12,12 +12,7 @@ import type { ArrivalCheck } from './verify-arrival.js';
 
 export function dnsFindings({ kind, platform, workload, corefile, route }: ClusterDns): readonly DoctorFinding[] {
   if (kind === 'none') return [finding('dns-absent')];
-  const isReady = workload === undefined || workload.readyReplicas >= workload.replicas;
-  const others = workload?.others ?? [];
-  const ready = [
-    ...(isReady ? [] : [finding('dns-not-ready')]),
-    ...(others.length === 0 ? [] : [finding('dns-several', [workload?.name, ...others].join(', '))]),
-  ];
+  const ready = workload === undefined ? [] : workloadFindings(workload);
   if (kind === 'kube-dns') return [finding('kube-dns'), ...ready];
   if (platform === 'openshift') return [finding('dns-openshift'), ...ready];
   // Where the node cache gets the tap, nobody changes CoreDNS.
@@ -27,6 +22,13 @@ export function dnsFindings({ kind, platform, workload, corefile, route }: Clust
     ...ready,
     ...(corefile === undefined ? [finding('corefile-not-found')] : []),
     ...(reverts === undefined ? [] : [finding(reverts)]),
+  ];
+}
+
+function workloadFindings({ name, others, readyReplicas, replicas }: DnsWorkload): readonly DoctorFinding[] {
+  return [
+    ...(readyReplicas >= replicas ? [] : [finding('dns-not-ready')]),
+    ...(others.length === 0 ? [] : [finding('dns-several', [name, ...others].join(', '))]),
   ];
 }
 

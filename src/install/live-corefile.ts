@@ -43,12 +43,10 @@ export async function readLiveCorefile(
   const files = new Map<string, Uint8Array>();
   let found: Omit<LiveCorefile, 'directories' | 'environment' | 'files'> | undefined;
   const readable = await readMounts(objects, { mounts, namespace, corefilePath });
-  for (const { mountPath, subPath, volume, object } of readable) {
-    for (const { path, key, text } of mountedFiles(volume, object)) {
-      const mounted = mountedAt(path, { mountPath, subPath });
-      if (mounted === undefined) continue;
+  for (const { object, ...mount } of readable) {
+    for (const { path, mounted, key, text } of mountedFiles(mount, object)) {
       const isCorefile = corefilePath === undefined ? path === DEFAULT_FILE : mounted === corefilePath;
-      if (isCorefile) found = { configMap: volume.configMap?.name ?? '', key, text, ...versionOf(object) };
+      if (isCorefile) found = { configMap: mount.volume.configMap?.name ?? '', key, text, ...versionOf(object) };
       else files.set(mounted, Buffer.from(text));
     }
   }
@@ -116,15 +114,22 @@ function confArgument({ command = [], args = [] }: ContainerFields): string | un
   return /=(.*)$/s.exec(words[index] ?? '')?.[1] ?? words[index + 1];
 }
 
-function mountedFiles(
-  { configMap }: VolumeFields,
-  object: KubernetesObject | undefined,
-): readonly { readonly path: string; readonly key: string; readonly text: string }[] {
+interface MountedFile {
+  /** In the volume. */
+  readonly path: string;
+  /** In the container. */
+  readonly mounted: string;
+  readonly key: string;
+  readonly text: string;
+}
+
+function mountedFiles(mount: Mount, object: KubernetesObject | undefined): readonly MountedFile[] {
   const data = configMapData(object);
-  const items = configMap?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
+  const items = mount.volume.configMap?.items ?? Object.keys(data).map((key) => ({ key, path: key }));
   return items.flatMap(({ key = '', path = key }) => {
     const text = data[key];
-    return text === undefined ? [] : [{ path, key, text }];
+    const mounted = mountedAt(path, mount);
+    return text === undefined || mounted === undefined ? [] : [{ path, mounted, key, text }];
   });
 }
 
