@@ -41,10 +41,15 @@ async function generateChartFiles(directory) {
   const options = await prettier.resolveConfig(join(root, 'package.json'));
   const heading =
     'Values of the chart. Generated from src/config/chart-values.ts by `npm run generate`: change that file instead.';
+  const lists =
+    'What is under `config` can also be given to the program as a flag, which is repeated for a list, or as a variable of its ' +
+    'environment, `ISTIO_DISCOVERY_<SECTION>_<KEY>`: there a list is a JSON array (`["a", "b"]`), or one item a line, or ' +
+    'items between commas in a single line. Items that contain commas themselves, as those of `istio.tcpRanges`, need one ' +
+    'of the first two, also if there is only one of them.';
   const files = {
     'values.schema.json': JSON.stringify(schema, null, 2),
     'values.yaml': formatValuesFile(schema, heading),
-    'README.md': formatValuesReference(schema, heading),
+    'README.md': formatValuesReference(schema, `${heading}\n\n${lists}`),
   };
   for (const [name, text] of Object.entries(files)) {
     const path = join(directory, name);

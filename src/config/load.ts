@@ -142,13 +142,22 @@ function convert(setting: Setting, value: string | boolean | readonly string[]):
   if (setting.type === 'list') return typeof value === 'string' ? splitList(value) : value;
   if (typeof value !== 'string') return value;
   if (setting.type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value;
-  if (setting.type === 'number') return /^-?\d+$/.test(value) ? Number(value) : value;
+  if (setting.type === 'number') return /^-?\d+(?:\.\d+)?$/.test(value) ? Number(value) : value;
   return value;
 }
 
-function splitList(text: string): string[] {
+/** A JSON array, or one item a line, or, in a single line, items between commas. */
+function splitList(text: string): unknown {
+  const trimmed = text.trim();
+  if (trimmed.startsWith('[')) {
+    try {
+      return JSON.parse(trimmed);
+    } catch {
+      return text; // which no list takes, so that it is reported with what is allowed
+    }
+  }
   return text
-    .split(',')
+    .split(text.includes('\n') ? '\n' : ',')
     .map((item) => item.trim())
     .filter((item) => item !== '');
 }

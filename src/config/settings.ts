@@ -83,8 +83,8 @@ function allowedBy(inner: Schema, leaf: Schema): string {
   if (inner.def.entries !== undefined) return Object.values(inner.def.entries).join(', ');
   if (inner.def.type === 'boolean') return 'true or false';
   if (inner.def.type === 'number') {
-    const { minValue, maxValue } = inner as unknown as z.ZodNumber; // def.type says so
-    return `a whole number from ${minValue} to ${maxValue}`;
+    const { minValue, maxValue, isInt } = inner as unknown as z.ZodNumber; // def.type says so
+    return `a ${isInt ? 'whole ' : ''}number from ${minValue} to ${maxValue}`;
   }
   return (leaf.meta() as SettingMeta).argument ?? 'text';
 }

@@ -51,6 +51,33 @@ describe('loadConfiguration', () => {
   });
 
   it.each([
+    ['between commas', 'db.example.com 192.0.2.0/24 5432/TCP', ['db.example.com 192.0.2.0/24 5432/TCP']],
+    ['one a line', 'port a.example.com 443/TLS,80/HTTP\n', ['port a.example.com 443/TLS,80/HTTP']],
+    ['one a line, with blanks', '\n  a, b\n\n  c\n', ['a, b', 'c']],
+    ['as a JSON array', ' ["a,b", "c"]\n', ['a,b', 'c']],
+    ['as an empty JSON array', '[]', []],
+    ['none', '', []],
+  ])('reads a list from a variable: %s', (_, text, items) => {
+    const environment = { ISTIO_DISCOVERY_ISTIO_TCP_RANGES: text };
+    expect(loadConfiguration({ flags: {}, environment }).istio.tcpRanges).toEqual(items);
+  });
+
+  it.each(['["a"', '["a", 1]', '[["a"]]'])('refuses a variable that is no list of texts: %s', (text) => {
+    const environment = { ISTIO_DISCOVERY_ISTIO_TCP_RANGES: text };
+    expect(problemsOf({ environment }).map(({ setting }) => setting)).toEqual(['istio.tcpRanges']);
+  });
+
+  it('reads a share from a variable and from a flag, and says what one is', () => {
+    const environment = { ISTIO_DISCOVERY_RECONCILE_MAX_DELETION_SHARE: '0.5' };
+    expect(loadConfiguration({ flags: {}, environment }).reconcile.maxDeletionShare).toBe(0.5);
+    const flags = { 'reconcile-max-deletion-share': '1.5' };
+    expect(problemsOf({ flags })).toMatchObject([{ allowed: 'a number from 0 to 1' }]);
+    expect(problemsOf({ flags: { 'reconcile-max-entries': '1.5' } })).toMatchObject([
+      { allowed: expect.stringContaining('a whole number') as string },
+    ]);
+  });
+
+  it.each([
     ['a certificate file without TLS', { store: 'redis://x', 'store-tls-ca-file': '/ca.pem' }, 'store.tlsCaFile'],
     ['a certificate without its key', { store: 'rediss://x', 'store-tls-cert-file': '/c' }, 'store.tlsCertFile'],
     ['a key without its certificate', { store: 'rediss://x', 'store-tls-key-file': '/k' }, 'store.tlsKeyFile'],

@@ -192,7 +192,7 @@ describe('mode sidecar', () => {
     expect(container).not.toHaveProperty('readinessProbe');
     expect(container.env).toContainEqual({
       name: 'ISTIO_DISCOVERY_OBSERVATION_INTERNAL_ZONES',
-      value: 'no,corp.example.com',
+      value: '["no","corp.example.com"]',
     });
     expect(container.env).toContainEqual({ name: 'ISTIO_DISCOVERY_OBSERVATION_MAX_PAIRS', value: '16777216' });
   });

@@ -173,7 +173,7 @@ capabilities:
 {{- range $section := list "dnstap" "observation" "log" -}}
 {{- range $key, $value := index $.Values.config $section }}
 - name: {{ printf "ISTIO_DISCOVERY_%s_%s" $section ($key | snakecase) | upper }}
-  value: {{ kindIs "slice" $value | ternary (join "," (kindIs "slice" $value | ternary $value list)) (kindIs "float64" $value | ternary (printf "%.0f" (float64 (kindIs "float64" $value | ternary $value 0.0))) (toString $value)) | quote }}
+  value: {{ kindIs "slice" $value | ternary (toJson $value) (kindIs "float64" $value | ternary (printf "%.0f" (float64 (kindIs "float64" $value | ternary $value 0.0))) (toString $value)) | quote }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
