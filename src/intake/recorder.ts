@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { HostStoreError } from '../host/host-store-error.js';
 import type { HostStore, RecordBatch } from '../host/host-store.js';
 import type { Observation } from '../observation/observation.js';
-import type { HttpsPort } from '../observation/https-ports.js';
+import type { HttpsPort } from '../observation/service-binding.js';
 import type { ObservationTable } from '../observation/observation-table.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { FloodGuard } from './flood-guard.js';

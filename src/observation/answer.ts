@@ -44,7 +44,7 @@ export function readAnswer(message: DnsMessage, context: AnswerContext): Answer 
   const all = [...new Set(records.flatMap(({ address }) => address ?? []))].sort();
   const { clusterNetworks } = context.settings;
   const external = all.filter((address) => !isInternalAddress(address, clusterNetworks));
-  const hostname = hostOf(names, all, context);
+  const hostname = hostOf({ names, addresses: all }, context);
   if (typeof hostname !== 'string') return hostname;
   if (external.length === 0) return { rejection: 'internal-address' };
   const ttls = records.map(({ ttlSeconds }) => ttlSeconds);
@@ -97,9 +97,9 @@ function linksOf(answers: readonly ResourceRecord[]): (name: string) => string |
   };
 }
 
-function hostOf(
-  names: readonly string[],
-  addresses: readonly string[],
+/** The host that an answer is of, by the name asked, the CNAME targets after it and the addresses, if it is to have some. */
+export function hostOf(
+  { names, addresses }: { readonly names: readonly string[]; readonly addresses: readonly string[] },
   { settings, cluster }: AnswerContext,
 ): Hostname | { readonly rejection: Rejection } {
   const asked = names[0] ?? '.';

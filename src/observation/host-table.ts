@@ -15,6 +15,8 @@ export interface Host {
 export interface HostTable {
   /** Takes in an answer to `asked`; gives the host's id. Only while the table is not full. */
   learn(answer: Answer, asked: string): number;
+  /** The id of a host that is known. */
+  find(hostname: string): number | undefined;
   isFull(): boolean;
   get(id: number): Host;
   /** Takes in the TTLs of an answer like one that was learnt from. */
@@ -56,6 +58,7 @@ export function createHostTable(maxHosts: number): HostTable {
       aliases.add(id, answer, asked);
       return id;
     },
+    find: (hostname) => ids.get(hostname),
     isFull: () => hosts.length === maxHosts,
     get: (id) => hosts[id] as Host, // ids come from here
     noteTtls(id, minSeconds, maxSeconds) {

@@ -11,21 +11,25 @@ import { finish, MAX_PROBES, mix } from './wire-name.js';
  *   slots   [ . | 5 | . | 1 | … ]     open addressing, twice as many as rows; holds row + 1
  *   rows    one cache line each, as eight float64 or sixteen int32:
  *
- *     octet    0        8         16       24           32      36    40       44       48   52      56       60
- *     row      slotMs | firstMs | lastMs | balanceMs  | client| host| lookups| balance| cut| extra | answers| drains
+ *     octet    0        8         16       24           32      36    40       44       48    52     56       60
+ *     row      slotMs | firstMs | lastMs | balanceMs  | client| host| lookups| balance| last| extra| answers| drains
  * ```
  * slotMs     start of the evidence slot of what was counted      lookups  since the last drain; 0: the row is clean
  * balanceMs  when `balance` changed last                         balance  A answers less AAAA answers, not paired yet
- * cut        1: the last answer was truncated                    extra    hash of the in-band metadata
+ * last       what came last, if it matters to what comes next     extra    hash of the in-band metadata
  * answers    what `lookups` was counted from                     drains   times that the row was cleaned
  */
 export interface LookupRows {
   /** The row of a client and a host; -1 when the table is full. */
   rowOf(client: number, host: number): number;
+  /** The same, but none is made: -1 where there is none. */
+  find(client: number, host: number): number;
   /** Takes in an answer at the time of the clock. */
-  add(row: number, isA: boolean, isCut: boolean): Counted;
+  add(row: number, family: Family, isCut: boolean): Counted;
+  /** Takes in an answer without addresses that says that the client uses the host: of a look-up at hand, or of one of its own. */
+  corroborate(row: number): Counted;
   /** Takes back an answer that was taken in as `counted`, unless it was drained since. */
-  takeBack(row: number, isA: boolean, counted: Receipt): void;
+  takeBack(row: number, family: Family, counted: Receipt): void;
   /** Of what has just been taken in as `counted`: for {@link takeBack}. */
   receiptOf(row: number, counted: Counted): Receipt;
   /** That was never drained. */
@@ -49,6 +53,10 @@ export interface LookupRowsStatistics {
   readonly lost: number;
 }
 
+/** What an answer was asked for: as what it adds to the balance of a row. */
+export type Family = typeof IPV4 | typeof IPV6 | typeof NEITHER;
+export const [IPV4, IPV6, NEITHER] = [1, -1, 0] as const;
+
 /** How an answer was taken: not at all, or into a look-up that is counted already, or as a look-up. */
 export type Counted = typeof UNCOUNTED | typeof SECOND_HALF | typeof COUNTED;
 const [UNCOUNTED, SECOND_HALF, COUNTED] = [0, 1, 2] as const;
@@ -68,10 +76,13 @@ const CLIENT = 8;
 const HOST = 9;
 const LOOKUPS = 10;
 const BALANCE = 11;
-const CUT = 12;
+const LAST = 12;
 const EXTRA = 13;
 const ANSWERS = 14;
 const DRAINS = 15;
+
+/** What is in LAST: nothing that matters; an answer that was truncated; one without addresses, with which a look-up began. */
+const [WHOLE, CUT, CORROBORATING] = [0, 1, 2] as const;
 
 const MAX_READY = 65_536; // beyond this, rows grow beyond their slot instead of being put aside
 /** A and AAAA of one look-up come together; what comes later is another look-up. */
@@ -101,15 +112,23 @@ export function createLookupRows({ maxRows, seed, origin, clients, hosts, clock 
   let coalesced = 0;
   let lost = 0;
 
-  function rowOf(client: number, host: number): number {
+  /** The slot of a row, or the empty one where it would be; -1 when the run is too long. */
+  function slotOf(client: number, host: number): number {
     let slot = finish(mix(mix(seed, client), host)) & mask;
     for (let probes = 0; probes < MAX_PROBES; probes++) {
       const row = (slots[slot] as number) - 1; // slot is masked
-      if (row < 0) return addRow(slot, client, host);
-      if (counts[row * COUNTS + HOST] === host && counts[row * COUNTS + CLIENT] === client) return row;
+      if (row < 0) return slot;
+      if (counts[row * COUNTS + HOST] === host && counts[row * COUNTS + CLIENT] === client) return slot;
       slot = (slot + 1) & mask;
     }
     return -1;
+  }
+
+  function rowOf(client: number, host: number): number {
+    const slot = slotOf(client, host);
+    if (slot < 0) return -1;
+    const row = (slots[slot] as number) - 1;
+    return row < 0 ? addRow(slot, client, host) : row;
   }
 
   function addRow(slot: number, client: number, host: number): number {
@@ -123,9 +142,9 @@ export function createLookupRows({ maxRows, seed, origin, clients, hosts, clock 
     return row;
   }
 
-  function add(row: number, isA: boolean, isCut: boolean): Counted {
+  function add(row: number, family: Family, isCut: boolean): Counted {
     if (counts[row * COUNTS + LOOKUPS] !== 0 && !isInSlot(row)) putAside(row);
-    const isNew = isNewLookup(row, isA, isCut);
+    const isNew = isNewLookup(row, family, isCut);
     const lookups = counts[row * COUNTS + LOOKUPS] as number;
     if (lookups !== 0) stretch(row);
     else if (isNew) begin(row);
@@ -142,18 +161,37 @@ export function createLookupRows({ maxRows, seed, origin, clients, hosts, clock 
   }
 
   /** A and AAAA of one look-up are one: an answer of one family uses up an unpaired one of the other. */
-  function isNewLookup(row: number, isA: boolean, isCut: boolean): boolean {
-    const atMs = clock[0] as number;
-    const isStale = Math.abs(atMs - (times[row * TIMES + BALANCE_MS] as number)) > PAIRING_MS;
-    if (counts[row * COUNTS + CUT] === 1 && !isCut && !isStale) {
-      counts[row * COUNTS + CUT] = 0; // the client asked again over TCP
-      return false;
-    }
-    counts[row * COUNTS + CUT] = isCut ? 1 : 0;
+  function isNewLookup(row: number, family: Family, isCut: boolean): boolean {
+    const isStale = isUnpaired(row);
+    const last = isStale ? WHOLE : (counts[row * COUNTS + LAST] as number);
+    counts[row * COUNTS + LAST] = isCut ? CUT : WHOLE;
+    if (last === CUT && !isCut) return false; // the client asked again over TCP
     const balance = isStale ? 0 : (counts[row * COUNTS + BALANCE] as number);
-    counts[row * COUNTS + BALANCE] = isA ? balance + 1 : balance - 1;
-    times[row * TIMES + BALANCE_MS] = atMs;
-    return isA ? balance >= 0 : balance <= 0;
+    counts[row * COUNTS + BALANCE] = balance + family;
+    times[row * TIMES + BALANCE_MS] = clock[0] as number;
+    return last !== CORROBORATING && balance * family >= 0;
+  }
+
+  /** What comes now belongs to no look-up before. */
+  function isUnpaired(row: number): boolean {
+    return Math.abs((clock[0] as number) - (times[row * TIMES + BALANCE_MS] as number)) > PAIRING_MS;
+  }
+
+  function corroborate(row: number): Counted {
+    if (counts[row * COUNTS + LOOKUPS] !== 0 && !isInSlot(row)) putAside(row);
+    if (counts[row * COUNTS + LOOKUPS] !== 0) {
+      stretch(row);
+      counts[row * COUNTS + ANSWERS] = (counts[row * COUNTS + ANSWERS] as number) + 1;
+      return SECOND_HALF;
+    }
+    if (!isUnpaired(row)) return UNCOUNTED; // of a look-up that was drained already
+    begin(row);
+    counts[row * COUNTS + LAST] = CORROBORATING;
+    counts[row * COUNTS + BALANCE] = 0;
+    times[row * TIMES + BALANCE_MS] = clock[0] as number;
+    counts[row * COUNTS + ANSWERS] = 1;
+    counts[row * COUNTS + LOOKUPS] = 1;
+    return COUNTED;
   }
 
   function stretch(row: number): void {
@@ -171,11 +209,11 @@ export function createLookupRows({ maxRows, seed, origin, clients, hosts, clock 
     times[row * TIMES + LAST_MS] = atMs;
   }
 
-  function takeBack(row: number, isA: boolean, receipt: Receipt): void {
+  function takeBack(row: number, family: Family, receipt: Receipt): void {
     const counted = receipt ^ receiptOf(row, UNCOUNTED); // anything else after a drain: it is gone
     if (counted !== SECOND_HALF && counted !== COUNTED) return;
-    const balance = counts[row * COUNTS + BALANCE] as number;
-    counts[row * COUNTS + BALANCE] = isA ? balance - 1 : balance + 1;
+    counts[row * COUNTS + LAST] = WHOLE;
+    counts[row * COUNTS + BALANCE] = (counts[row * COUNTS + BALANCE] as number) - family;
     const answers = (counts[row * COUNTS + ANSWERS] as number) - 1;
     counts[row * COUNTS + ANSWERS] = answers;
     const lookups = (counts[row * COUNTS + LOOKUPS] as number) - (counted === COUNTED ? 1 : 0);
@@ -243,7 +281,12 @@ export function createLookupRows({ maxRows, seed, origin, clients, hosts, clock 
 
   return {
     rowOf,
+    find(client, host) {
+      const slot = slotOf(client, host);
+      return slot < 0 ? -1 : (slots[slot] as number) - 1;
+    },
     add,
+    corroborate,
     takeBack,
     receiptOf,
     isNew: (row) => counts[row * COUNTS + DRAINS] === 0,

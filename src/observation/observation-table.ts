@@ -9,8 +9,7 @@ import { createEmptyAnswers } from './empty-answers.js';
 import { createFailedNames } from './failed-names.js';
 import { createHeldAnswers } from './held-answers.js';
 import { createHostTable } from './host-table.js';
-import { readHttpsPorts, type HttpsPort } from './https-ports.js';
-import { createLookupRows, type LookupRowsStatistics } from './lookup-rows.js';
+import { createLookupRows, IPV4, IPV6, NEITHER, type Family, type LookupRowsStatistics } from './lookup-rows.js';
 import { readNameFacts, type NameFacts } from './name-facts.js';
 import { askedBefore } from './name-scope.js';
 import { createNameTable } from './name-table.js';
@@ -20,6 +19,7 @@ import type { Rejection, RejectionCount } from './rejection.js';
 import type { ResponseView } from './response-view.js';
 import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
 import { createSearchWalks } from './search-walks.js';
+import { readServiceBinding, type HttpsPort } from './service-binding.js';
 import { createVerdictTable, type Verdict } from './verdict-table.js';
 import { foldQuestion, HASH_WORD, isWireName, QUESTION_WORDS } from './wire-name.js';
 
@@ -168,14 +168,15 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     const type = data.getUint16(nameEnd);
     if (type !== RecordType.A && type !== RecordType.AAAA) return addOther(type);
     const rcode = data.getUint8(start + 3) & 0xf;
-    if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A);
+    if (rcode === ResponseCode.NOERROR) addAnswer(type === RecordType.A ? IPV4 : IPV6);
     else addFailure(rcode);
   }
 
   /** A question that makes no host. Tunnels ask for TXT and NULL, whose answers hold most. */
   function addOther(type: number): void {
     if (!hasName()) return reject('malformed');
-    if (type === RecordType.HTTPS) notePorts();
+    const isBinding = type === RecordType.HTTPS || type === RecordType.SVCB;
+    if (isBinding && addBinding()) return;
     rejectName('record-type');
     const { onTextQuestion } = options;
     if (onTextQuestion === undefined || (type !== RecordType.TXT && type !== RecordType.NULL)) return;
@@ -187,10 +188,20 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     }
   }
 
-  function notePorts(): void {
+  /** Whether it counts as a look-up of a host that the client is known to use, for whose addresses it may not ask again. */
+  function addBinding(): boolean {
     const message = readMessage(bytes, start, end);
-    if ('fault' in message || ports.size >= MAX_PORTS) return;
-    for (const one of readHttpsPorts(message, context)) ports.set(`${one.hostname} ${one.port}`, one);
+    const binding = 'fault' in message ? undefined : readServiceBinding(message, context);
+    if (binding === undefined) return false;
+    const { hostname } = binding;
+    for (const port of binding.ports) {
+      if (ports.size < MAX_PORTS) ports.set(`${hostname} ${port}`, { hostname, port });
+    }
+    const host = (data.getUint8(start + 3) & 0xf) === ResponseCode.NOERROR ? hosts.find(hostname) : undefined;
+    const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
+    const row = host === undefined || client < 0 ? -1 : rows.find(client, host);
+    if (row >= 0) addLookup(row, NEITHER);
+    return row >= 0;
   }
 
   // Worked out here and not handed in: a number beyond 32 bits as an argument would be allocated for each response.
@@ -238,10 +249,10 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     if (text !== '') rejections.addExample(index, nameHash, reason === 'search-conflict' ? conflictText(text) : text);
   }
 
-  function addAnswer(isA: boolean): void {
+  function addAnswer(family: Family): void {
     const client = clients.idOf(data, response.queryAddressStart, response.queryAddressLength);
     const name = names.idOf(question, nameEnd - 1 - start - HEADER_OCTETS, nameHash);
-    if (client < 0 || name < 0 || hosts.isFull()) return startAfresh(isA);
+    if (client < 0 || name < 0 || hosts.isFull()) return startAfresh(family);
     const known = facts[name] ?? addFacts(name);
     answer.scan(data, nameEnd + 4, end, data.getUint16(start + 6));
     if (answer.addresses === 0) return addEmpty(name, client, known);
@@ -251,19 +262,19 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     emptyAnswers.noteAddress(name);
     if (mayExpand[name] === 1 && !isMeant(client, name, known)) return;
     const row = rows.rowOf(client, host);
-    if (row < 0) return startAfresh(isA);
+    if (row < 0) return startAfresh(family);
     hosts.noteTtls(host, answer.minTtlSeconds, answer.maxTtlSeconds);
-    addLookup(row, name, isA);
+    addLookup(row, family);
   }
 
-  function addLookup(row: number, name: number, isA: boolean): void {
+  function addLookup(row: number, family: Family): void {
     const exchange = exchangeOf(response.queryPort, data.getUint16(start));
     const isAliasOrTarget = hosts.isAliasOrTarget(rows.hostOf(row));
-    if (isAliasOrTarget && ownLookups.settle({ exchange, row, name, isA, wasHeld: isSettling })) return;
+    if (isAliasOrTarget && ownLookups.settle({ exchange, row, name: nameHash, family, wasHeld: isSettling })) return;
     if (response.extraLength > 0) notePod(row);
-    const counted = rows.add(row, isA, isTruncated());
+    const counted = family === NEITHER ? rows.corroborate(row) : rows.add(row, family, isTruncated());
     // Of a host that is new, it may not be known yet that it is an alias or a target.
-    if (isAliasOrTarget || rows.isNew(row)) ownLookups.note(exchange, row, name, rows.receiptOf(row, counted));
+    if (isAliasOrTarget || rows.isNew(row)) ownLookups.note(exchange, row, nameHash, rows.receiptOf(row, counted));
   }
 
   function notePod(row: number): void {
@@ -276,9 +287,9 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   }
 
   /** A table is full: all start afresh, and the response at hand, which then fits, is taken again. */
-  function startAfresh(isA: boolean): void {
+  function startAfresh(family: Family): void {
     reset();
-    addAnswer(isA);
+    addAnswer(family);
   }
 
   function refuse(verdict: number, known: NameFacts): void {

@@ -1,5 +1,5 @@
 import type { HostTable } from './host-table.js';
-import type { LookupRows, Receipt } from './lookup-rows.js';
+import type { Family, LookupRows, Receipt } from './lookup-rows.js';
 import { finish, mix } from './wire-name.js';
 
 /**
@@ -28,7 +28,7 @@ import { finish, mix } from './wire-name.js';
  * @see coredns/coredns plugin/pkg/upstream
  */
 export interface OwnLookups {
-  /** Notes an answer that was taken in. `exchange` is from {@link exchangeOf}. */
+  /** Notes an answer that was taken in. `exchange` is from {@link exchangeOf}, `name` the hash of the question name. */
   note(exchange: number, row: number, name: number, receipt: Receipt): void;
   /** Takes back what was CoreDNS's own look-up before this answer; true when the answer itself is one. */
   settle(answer: LaterAnswer): boolean;
@@ -39,7 +39,7 @@ export interface LaterAnswer {
   readonly exchange: number;
   readonly row: number;
   readonly name: number;
-  readonly isA: boolean;
+  readonly family: Family;
   /** It was held, so that what came before may have come after it. */
   readonly wasHeld: boolean;
 }
@@ -107,13 +107,13 @@ export function createOwnLookups({ rows, hosts, seed, clock }: OwnLookupsOptions
   }
 
   /** Takes back what is in the place if the answer shows that no client asked for it; true when it shows that of the answer. */
-  function settleWith(place: number, { row, name, isA, wasHeld }: LaterAnswer): boolean {
+  function settleWith(place: number, { row, name, family, wasHeld }: LaterAnswer): boolean {
     const cell = (index: number): number => table[place * ENTRY + index] as number;
     if (cell(NAME) === name) return false;
     if (cell(ROW) === row) return true; // an ExternalName: what it leads to has just been counted
     if (wasHeld && leadsTo(cell(ROW), row)) return true;
     if (!leadsTo(row, cell(ROW))) return false;
-    rows.takeBack(cell(ROW), isA, cell(RECEIPT));
+    rows.takeBack(cell(ROW), family, cell(RECEIPT));
     table[place * ENTRY + ANSWERS] = cell(ANSWERS) - 1;
     return false;
   }

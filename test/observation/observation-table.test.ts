@@ -1,4 +1,5 @@
 import { BlockList } from 'node:net';
+import type { RecordType } from 'dns-packet';
 import { createObservationTable, type ObservationTable } from '../../src/observation/observation-table.js';
 import { responseView, type ResponseText } from '../support/dns-response.js';
 
@@ -60,6 +61,17 @@ describe('a CNAME that CoreDNS follows itself, and shows as if the client had', 
 
   it('is no look-up of its target', () => {
     expect(lookupsOf(pair('alias.example.com', { port: 40_000, id: 7 }))).toEqual({ 'alias.example.com': 1 });
+  });
+
+  it('is none for HTTPS either, where the client is known to use the target', () => {
+    const table = newTable();
+    const edge = { name: 'edge.example.net', answers: ['edge.example.net A 192.0.2.1'] };
+    observe(table, [edge, { name: 'alias.example.com', answers: chain('alias.example.com', 'A') }]);
+    const exchange = { type: 'UNKNOWN_65' as RecordType, port: 40_000, id: 7 };
+    const own = { name: 'edge.example.net', ...exchange };
+    const alias = { name: 'alias.example.com', answers: ['alias.example.com CNAME edge.example.net'], ...exchange };
+    const { observations } = observe(table, [own, alias], NOON_MS + 60_000);
+    expect(observations.map(({ hostname, lookups }) => [hostname, lookups])).toEqual([['alias.example.com', 1]]);
   });
 
   it('is none, in whatever order the two families are answered', () => {
