@@ -20,6 +20,8 @@ export interface ClientPod {
   readonly name: string;
   readonly namespace: string;
   readonly podIp: string;
+  /** Its network namespace, by the name that `ip netns` knows. */
+  readonly netns: string;
   /**
    * Runs a command in the pod's network, where names are resolved by the system's real resolver.
    *
@@ -118,6 +120,7 @@ function clientPod(netns: string, podIp: string, { name, namespace }: PodOptions
     name,
     namespace,
     podIp,
+    netns,
     exec,
     lookUp: async (hostname) => {
       try {
