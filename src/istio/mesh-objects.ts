@@ -111,7 +111,9 @@ export function readDestinationRule(value: unknown): DestinationRuleFacts | unde
   const { host } = spec;
   if (typeof host !== 'string') return undefined;
   const isHarmless = isHarmlessPolicy(spec['trafficPolicy']);
-  return { namespace, name, host, ...(isHarmless && { isHarmless }), ...exportToOf(spec) };
+  // One for chosen workloads is never exported, whatever it says.
+  const exportTo = isRecord(spec['workloadSelector']) ? { exportTo: ['.'] } : exportToOf(spec);
+  return { namespace, name, host, ...(isHarmless && { isHarmless }), ...exportTo };
 }
 
 function isHarmlessPolicy(policy: unknown): boolean {

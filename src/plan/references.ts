@@ -99,7 +99,7 @@ export class References {
     const isMet = (mention: Mention): boolean => meet(ours, this.#visibility.audienceOf(mention));
     const mentions = entry.spec.hosts.flatMap((host) => [
       ...this.#virtualServices.about(host).filter(isMet),
-      ...this.#rulesOver(this.#destinationRules.about(host).filter(isMet), ours, entry.metadata.namespace),
+      ...this.#rulesOver(this.#destinationRules.about(host), ours, entry.metadata.namespace),
     ]);
     return labelsOf(mentions.filter(({ isHarmless }) => isHarmless !== true));
   }
@@ -108,17 +108,29 @@ export class References {
    * The rules that count among those about a host. A proxy takes the first namespace that has any: its own, that of the
    * entry, the root namespace; and of these the ones with the closest host. So a harmless rule in the client's namespace
    * is the way out of a rule for the whole mesh.
+   *
+   * @see `destinationRule` in `pilot/pkg/model/push_context.go` in istio/istio
    */
   #rulesOver(rules: readonly Mention[], clients: Audience, namespace: string): readonly Mention[] {
-    if (clients === 'everybody') return rules;
-    return [...clients].flatMap((client) => {
-      const seen = rules.filter((rule) => meet(new Set([client]), this.#visibility.audienceOf(rule)));
-      const places = [client, namespace, this.#rootNamespace];
-      const place = places.find((candidate) => seen.some((rule) => rule.namespace === candidate));
-      const here = seen.filter((rule) => rule.namespace === place);
-      const closest = Math.max(...here.map(closenessOf));
-      return here.filter((rule) => closenessOf(rule) === closest);
-    });
+    if (clients === 'everybody') return rules.filter((rule) => meet(clients, this.#visibility.audienceOf(rule)));
+    return [...clients].flatMap((client) => this.#rulesFor(client, rules, namespace));
+  }
+
+  #rulesFor(client: string, rules: readonly Mention[], namespace: string): readonly Mention[] {
+    const isSeen = (rule: Mention): boolean => meet(new Set([client]), this.#visibility.audienceOf(rule));
+    for (const place of [client, namespace, this.#rootNamespace]) {
+      const here = rules.filter((rule) => rule.namespace === place);
+      // The closest one of another namespace hides the others there, also from those that it is not for.
+      const closest = closestOf(here.filter(place === client ? isSeen : (rule) => this.#isExported(rule)));
+      const seen = closest.filter(isSeen);
+      if (seen.length > 0) return seen;
+    }
+    return [];
+  }
+
+  #isExported(rule: Mention): boolean {
+    const audience = this.#visibility.audienceOf(rule);
+    return audience === 'everybody' || [...audience].some((name) => name !== rule.namespace);
   }
 }
 
@@ -150,6 +162,11 @@ class MentionIndex {
 /** Of two patterns that cover a host the longer one is closer, and a name is closer than any wildcard. */
 function closenessOf({ host }: Mention): number {
   return normalizeHost(host).length + (host.startsWith('*') ? 0 : 1);
+}
+
+function closestOf(mentions: readonly Mention[]): readonly Mention[] {
+  const closest = Math.max(...mentions.map(closenessOf));
+  return mentions.filter((mention) => closenessOf(mention) === closest);
 }
 
 function labelsOf(mentions: readonly Mention[]): readonly string[] {

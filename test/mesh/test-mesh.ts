@@ -34,7 +34,7 @@ export interface TestMesh {
   learn(learning: Learning): Promise<ReconcileStatus>;
   /** Writes objects as an operator of the mesh would. */
   apply(...objects: readonly object[]): Promise<void>;
-  /** What each proxy is served, as soon as istiod serves by all ServiceEntries that were written. */
+  /** What each proxy is served, as soon as istiod serves by all that was written, Sidecars excepted. */
   served<T extends Readonly<Record<string, MeshProxy>>>(proxies: T): Promise<Record<keyof T, ProxyConfig>>;
   /** Removes all objects of Istio, whoever wrote them. */
   clear(): Promise<void>;

@@ -40,7 +40,7 @@ export interface Istiod extends Part {
   readonly setMesh: (mesh: object) => void;
   /** What it serves to such a proxy. */
   readonly proxyConfig: (proxy: MeshProxy) => Promise<ProxyConfig>;
-  /** Waits until it serves by all ServiceEntries that were written before. */
+  /** Waits until it serves by all ServiceEntries, DestinationRules and VirtualServices that were written before. */
   readonly settle: () => Promise<void>;
 }
 
@@ -107,7 +107,10 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
     proxyConfig,
     settle: async () => {
       settled += 1;
-      await settle(`settled-${settled}.example.org`, { apiServer, proxyConfig });
+      await applyObjects(apiServer, markers(settled));
+      const serves = async (): Promise<boolean> =>
+        showsMarkers(await proxyConfig({ namespace: ISTIO_NAMESPACE }), settled);
+      await waitUntil(serves, { what: 'what was written in what istiod serves', everyMs: 10 });
     },
   };
 }
@@ -145,29 +148,34 @@ export async function applyObjects(apiServer: KubeApiserver, objects: readonly o
   await apiServer.kubectl(['apply', '--server-side', '--field-manager=operator', '-f', '-'], JSON.stringify(list));
 }
 
-interface Settling {
-  readonly apiServer: KubeApiserver;
-  readonly proxyConfig: Istiod['proxyConfig'];
-}
+const markerHost = (round: number): string => `settled-${round}.example.org`;
 
 /**
- * The API server tells of ServiceEntries in the order in which they were written, and istiod reads all that it was told
- * before it serves anew: once it serves an entry, it serves by all those before.
+ * The API server tells of objects of a kind in the order in which they were written, and istiod reads all that it was told
+ * before it serves anew: once it serves these, it serves by all of their kinds that were written before.
  */
-async function settle(host: string, { apiServer, proxyConfig }: Settling): Promise<void> {
-  const entry = {
+function markers(round: number): readonly object[] {
+  const host = markerHost(round);
+  const object = (kind: string, spec: object): object => ({
     apiVersion: 'networking.istio.io/v1',
-    kind: 'ServiceEntry',
+    kind,
     metadata: { name: 'settled', namespace: ISTIO_NAMESPACE },
-    spec: {
-      hosts: [host],
-      exportTo: ['.'],
-      resolution: 'NONE',
-      ports: [{ name: 'tls-443', number: 443, protocol: 'TLS' }],
-    },
-  };
-  await applyObjects(apiServer, [entry]);
-  const serves = async (): Promise<boolean> =>
-    (await proxyConfig({ namespace: ISTIO_NAMESPACE })).has(`cluster outbound|443||${host} ORIGINAL_DST`);
-  await waitUntil(serves, { what: `${host} in what istiod serves`, everyMs: 10 });
+    spec: { ...spec, exportTo: ['.'] },
+  });
+  const ports = [
+    { name: 'http-80', number: 80, protocol: 'HTTP' },
+    { name: 'tls-443', number: 443, protocol: 'TLS' },
+  ];
+  return [
+    object('ServiceEntry', { hosts: [host], resolution: 'NONE', ports }),
+    object('DestinationRule', { host, trafficPolicy: { connectionPool: { tcp: { maxConnections: round } } } }),
+    object('VirtualService', { hosts: [host], http: [{ route: [{ destination: { host } }], timeout: `${round}s` }] }),
+  ];
+}
+
+function showsMarkers(config: ProxyConfig, round: number): boolean {
+  const host = markerHost(round);
+  const cluster = config.get(`cluster outbound|80||${host} ORIGINAL_DST`) ?? '';
+  const route = config.get(`route 80 [${host} ${host}.] -> outbound|80||${host}`) ?? '';
+  return cluster.includes(`"maxConnections":${round},`) && route.includes(`"timeout":"${round}s"`);
 }
