@@ -10,10 +10,15 @@ const stop = new AbortController();
 // As PID 1 a process has no default handlers: without these a container would ignore SIGTERM.
 for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop.abort());
 
-// Whoever reads the output may have seen enough, as `head` does.
+let outputFault: Error | undefined;
 process.stdout.on('error', (err: NodeJS.ErrnoException) => {
-  if (err.code !== 'EPIPE') throw err;
+  if (err.code === 'EPIPE') return; // whoever reads the output may have seen enough, as `head` does
+  outputFault ??= err;
+  process.stderr.write(`istio-discovery: standard output: ${describe(err)}\n`);
+  process.exitCode = 1;
 });
+// A log that nobody can read any more is no reason to record nothing any more.
+process.stderr.on('error', () => undefined);
 
 try {
   await createProgram(process, stop.signal).parseAsync();
@@ -22,6 +27,7 @@ try {
 }
 
 function report(err: unknown): number {
+  if (err === outputFault) return 1; // it is told already
   if (err instanceof ExitError) {
     if (err.cause !== undefined) process.stderr.write(`istio-discovery: ${describe(err.cause)}\n`);
     return err.exitCode;
@@ -35,5 +41,6 @@ function report(err: unknown): number {
 function describe(err: unknown): string {
   if (!(err instanceof Error)) return String(err);
   const code = 'code' in err ? `${String(err.code)}: ` : '';
-  return `${code}${err.message}${err.cause === undefined ? '' : `\n  because: ${describe(err.cause)}`}`;
+  const message = err.message.startsWith(code) ? err.message : `${code}${err.message}`; // Node's own begin with it
+  return `${message}${err.cause === undefined ? '' : `\n  because: ${describe(err.cause)}`}`;
 }

@@ -48,7 +48,7 @@ function checkSubcommand(terminal: Terminal): Command {
   const command = new Command('check')
     .description('Say whether each server block for external names has the tap; exit code 1 if anything is wrong.')
     .argument('<FILE>', 'the Corefile, or - for stdin')
-    .addOption(new Option('-o, --format <format>', 'how').choices(['text', 'json']).default('text'));
+    .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json']).default('text'));
   return addTapFlags(command).action(async (file: string, flags: TapFlags & { readonly format: string }) => {
     const line = corefileLine(contextOf(flags));
     const check = 'refused' in line ? line : checkCorefile(await readBytes(file, terminal), contextOf(flags));

@@ -21,7 +21,7 @@ export function doctorCommand(terminal: Terminal, signal: AbortSignal): Command 
     .description('Say what the DNS of a cluster is, what installation would do and lose, or whether queries arrive.')
     .option('--offline <DIRECTORY>', 'YAML of `kubectl get -o yaml` instead of a cluster')
     .option('--endpoint <ENDPOINT>', 'where CoreDNS is to send to (default: the Service of the collector)')
-    .addOption(new Option('-o, --format <format>', 'how').choices(['text', 'json']).default('text'));
+    .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json']).default('text'));
   addSettings(command, ['kubernetes', 'store', 'log']);
   return command.addHelpText('after', EXIT_STATUS).action(async (flags: DoctorFlags) => {
     const { offline, endpoint, format } = flags;

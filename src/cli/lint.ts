@@ -21,8 +21,8 @@ export function lintCommand(terminal: Terminal): Command {
   return new Command('lint')
     .description('Check ServiceEntries, of anybody, by the rules of Istio and by what it forgets.')
     .argument('<FILE...>', 'YAML or JSON, any number of documents; - for standard input')
-    .addOption(new Option('-o, --format <format>', 'how').choices(['text', 'json']).default('text'))
-    .addOption(new Option('--fail-on <severity>', 'what makes it fail').choices(['error', 'warning']).default('error'))
+    .addOption(new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json']).default('text'))
+    .addOption(new Option('--fail-on <SEVERITY>', 'what makes it fail').choices(['error', 'warning']).default('error'))
     .addHelpText('after', EXIT_STATUS)
     .action(async (files: readonly string[], { format, failOn }: LintOptions) => {
       const report = lint(await readSources(files, terminal));

@@ -21,14 +21,14 @@ const EXIT_DIFFERENT = 1;
 /** As of kubectl and diff: above 1 is a failure. */
 const EXIT_FAILED = 2;
 
-const format = (): Option => new Option('-o, --format <format>', 'how').choices(['text', 'json']).default('text');
+const format = (): Option => new Option('-o, --format <FORMAT>', 'how').choices(['text', 'json']).default('text');
 
 /** What a run would do. */
 export function planCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('plan')
     .description('Print what would be written for the hosts in the store, and write nothing.')
     .addOption(format())
-    .addHelpText('after', '\nExit codes: 0 planned, 1 failed (nothing can be planned), 2 wrong usage.');
+    .addHelpText('after', '\nExit status: 0 planned, 1 failed (nothing can be planned), 2 wrong usage.');
   addSettings(command, SECTIONS);
   return command.action(async (options: { format: string }) => {
     const configuration = readSettings(command);
@@ -44,7 +44,7 @@ export function planCommand(terminal: Terminal, signal: AbortSignal): Command {
 export function diffCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('diff')
     .description('Print how the target differs from what the hosts in the store ask for, as YAML lines.')
-    .addHelpText('after', '\nExit codes: 0 no difference, 1 a difference, 2 failed or wrong usage.');
+    .addHelpText('after', '\nExit status: 0 no difference, 1 a difference, 2 failed or wrong usage.');
   addSettings(command, SECTIONS);
   return command.action(async () => {
     const planned = await preview(readSettings(command), { ...outputOf(terminal), signal }).catch((err: unknown) => {
@@ -63,7 +63,7 @@ export function applyCommand(terminal: Terminal, signal: AbortSignal): Command {
     .addOption(format())
     .addHelpText(
       'after',
-      '\nExit codes: 0 everything written, 1 failed, or an entry could not be written, 2 wrong usage.',
+      '\nExit status: 0 everything written, 1 failed, or an entry could not be written, 2 wrong usage.',
     );
   addSettings(command, SECTIONS);
   return command.action(async (options: { format: string }) => {

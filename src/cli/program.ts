@@ -16,6 +16,9 @@ import { statusCommand } from './status.js';
 import { tailCommand } from './tail.js';
 import type { Terminal } from './terminal.js';
 
+/** Where the output is no terminal: room beside the longest flag. */
+const HELP_COLUMNS = 120;
+
 /** The whole command line. Parsing rejects with CommanderError or ConfigurationError; nothing here ends the process. */
 export function createProgram(terminal: Terminal, signal: AbortSignal): Command {
   const program = new Command('istio-discovery')
@@ -23,6 +26,7 @@ export function createProgram(terminal: Terminal, signal: AbortSignal): Command 
     .version(readVersion(), '-V, --version')
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows what there is)')
+    .configureOutput({ getOutHelpWidth: () => terminal.stdout.columns ?? HELP_COLUMNS })
     .exitOverride();
   for (const command of [
     runCommand,

@@ -8,6 +8,10 @@ import { formatRejections, HOST_LISTING } from './report.js';
 export function runCommand(terminal: Terminal, signal: AbortSignal): Command {
   const command = new Command('run')
     .description('All in one process: receive or replay, record, and write ServiceEntries.')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 after SIGTERM or SIGINT, and with --once when everything is written; 1 when something failed; 2 for a wrong setting.',
+    )
     .option('--once', 'work through what there is, write, print what was learnt, and exit');
   addSettings(command, [
     'dnstap',

@@ -74,7 +74,7 @@ export function loadConfiguration(sources: ConfigurationSources): Configuration 
   const problems: ConfigurationProblem[] = [];
   const given = new Map<string, Given>();
   const sequence = [
-    ...fromFile(sources.file ?? sources.environment[FILE_VARIABLE], problems),
+    ...fromFile(sources, problems),
     ...fromEnvironment(sources.environment, problems),
     ...fromFlags(sources.flags),
   ];
@@ -162,14 +162,15 @@ function splitList(text: string): unknown {
     .filter((item) => item !== '');
 }
 
-function fromFile(file: string | undefined, problems: ConfigurationProblem[]): Given[] {
+function fromFile(sources: ConfigurationSources, problems: ConfigurationProblem[]): Given[] {
+  const file = sources.file ?? sources.environment[FILE_VARIABLE];
   if (file === undefined) return [];
   const from = `file ${file}`;
-  const tree = readTree(file, from, problems);
+  const tree = readTree(file, sources.file === undefined ? `environment ${FILE_VARIABLE}` : 'flag --config', problems);
   const given: Given[] = [];
   for (const [section, body] of Object.entries(tree)) {
     if (!isObject(body)) {
-      problems.push(unknown(section, body, from, [...new Set(SETTINGS.map((setting) => setting.section))]));
+      problems.push(notASection(section, body, from));
       continue;
     }
     for (const [key, value] of Object.entries(body)) {
@@ -189,9 +190,16 @@ function fromFile(file: string | undefined, problems: ConfigurationProblem[]): G
   return given;
 }
 
+function notASection(name: string, value: unknown, from: string): ConfigurationProblem {
+  const settings = SETTINGS.filter(({ section }) => section === name).map(({ key }) => key);
+  if (settings.length === 0) return unknown(name, value, from, [...new Set(SETTINGS.map(({ section }) => section))]);
+  return { setting: name, value: JSON.stringify(value), allowed: `a section with ${settings.join(', ')}`, from };
+}
+
 function readTree(file: string, from: string, problems: ConfigurationProblem[]): Record<string, unknown> {
-  const fail = (value: string): Record<string, unknown> => {
-    problems.push({ setting: 'config', value, allowed: 'a YAML file of sections with settings', from });
+  const fail = (why: string): Record<string, unknown> => {
+    const allowed = `a YAML file of sections with settings (${why})`;
+    problems.push({ setting: 'config', value: JSON.stringify(file), allowed, from });
     return {};
   };
   let text: string;
@@ -201,9 +209,11 @@ function readTree(file: string, from: string, problems: ConfigurationProblem[]):
     return fail(err instanceof Error ? err.message : String(err));
   }
   const document = parseDocument(text);
-  if (document.errors[0] !== undefined) return fail(document.errors[0].message.split('\n')[0] ?? 'unreadable');
+  if (document.errors[0] !== undefined) {
+    return fail(document.errors[0].message.replace(/:?\n[^]*/, '')); // below it the parser quotes the lines
+  }
   const tree: unknown = document.toJS() ?? {};
-  return isObject(tree) ? tree : fail(JSON.stringify(tree));
+  return isObject(tree) ? tree : fail(`it holds ${JSON.stringify(tree)}`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

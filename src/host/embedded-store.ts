@@ -65,7 +65,11 @@ export async function openEmbeddedStore(
   limits: StoreLimits = STORE_LIMITS,
   { mayTakeOver = true }: EmbeddedStoreOptions = {},
 ): Promise<HostStore> {
-  await mkdir(directory, { recursive: true });
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (err) {
+    throw new HostStoreError('HOST_STORE_UNAVAILABLE', `cannot make the directory ${directory}`, { cause: err });
+  }
   const level: Level = new ClassicLevel(directory, { valueEncoding: 'json' });
   try {
     await level.open();

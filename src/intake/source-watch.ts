@@ -59,6 +59,8 @@ export class SourceWatch {
   #reportedMs = -Infinity;
   #reportedUntilMs: number;
   #hasNews = true;
+  /** Whether the last report failed. */
+  #isMute = false;
 
   constructor(options: SourceWatchOptions) {
     this.#options = options;
@@ -89,8 +91,11 @@ export class SourceWatch {
     if (!isLast && !this.#hasNews && untilMs - this.#reportedMs < REPORT_MS) return;
     try {
       await this.#tell(untilMs);
+      this.#isMute = false;
     } catch (err) {
-      this.#options.log.warn({ err }, 'blind windows not told; they are told the next time');
+      const level = this.#isMute ? 'debug' : 'warn'; // the store may be away for hours
+      this.#isMute = true;
+      this.#options.log[level]({ err }, 'blind windows not told; they are told the next time');
     }
   }
 

@@ -71,7 +71,7 @@ export class KubernetesClient {
       if (options.kubeconfig === undefined) config.loadFromDefault();
       else config.loadFromFile(options.kubeconfig);
     } catch (cause) {
-      throw configError(`${options.kubeconfig ?? 'the kubeconfig'} cannot be read: ${String(cause)}`, cause);
+      throw configError(`${options.kubeconfig ?? 'the kubeconfig'} cannot be read`, cause);
     }
     if (options.context !== undefined) config.setCurrentContext(options.context);
     const cluster = config.getCurrentCluster();

@@ -1,10 +1,13 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Sender } from 'dnstap-ts';
 import { ROOT, runCommand } from '../support/command.js';
 import { runProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
+import { waitUntil } from '../support/wait-until.js';
 import { outcome } from './outcome.js';
 
 const directory = createTemporaryDirectory();
@@ -28,6 +31,31 @@ describe('istio-discovery', () => {
     const command = [process.execPath, join(ROOT, 'dist', 'main.js'), 'run', '--once', '--read', capture, ...where];
     const { stderr } = await runCommand('bash', ['-c', '"$@" | true; exit "${PIPESTATUS[0]}"', 'bash', ...command]);
     expect(stderr).not.toContain('EPIPE');
+  });
+
+  it('says that its output could not be written, and fails', async () => {
+    const command = [process.execPath, join(ROOT, 'dist', 'main.js'), 'hosts', '--help'];
+    const { stdout } = await runCommand('bash', ['-c', '"$@" 2>&1 >/dev/full; echo "status $?"', 'bash', ...command]);
+    expect(stdout).toBe('istio-discovery: standard output: ENOSPC: no space left on device, write\nstatus 1\n');
+  });
+
+  it('takes in and records on when nobody can read its log any more', async () => {
+    const socket = directory.file('no-log.sock');
+    const store = `embedded://${directory.file('no-log')}`;
+    const where = ['--dnstap', `unix://${socket}`, '--store', store, '--http-address', ''];
+    const command = [process.execPath, join(ROOT, 'dist', 'main.js'), 'collect', ...where];
+    const role = spawn(command[0] ?? '', command.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] });
+    const ended = once(role, 'exit');
+    await waitUntil(() => existsSync(socket));
+    role.stderr.destroy();
+    const sender = new Sender({ endpoint: `unix://${socket}` }); // each connection is a line of the log
+    for (const round of [1, 2]) {
+      sender.send(Buffer.from([round]));
+      expect(await sender.flush()).toBe(true);
+    }
+    await sender.close();
+    role.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
   });
 
   it.each([

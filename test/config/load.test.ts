@@ -157,9 +157,17 @@ describe('loadConfiguration', () => {
     ['a file that is not there', '/nonexistent/config.yaml'],
     ['a file that is no YAML', fileOf('a: [')],
     ['a file that is a list', fileOf('- a')],
+    ['a file that is a directory', tmpdir()],
   ])('refuses %s', (_, file) => {
-    expect(problemsOf({ file })).toEqual([expect.objectContaining({ setting: 'config', from: `file ${file}` })]);
+    expect(problemsOf({ file })).toEqual([
+      expect.objectContaining({ setting: 'config', value: JSON.stringify(file), from: 'flag --config' }),
+    ]);
   });
+});
+
+it('says what belongs into a section that is none', () => {
+  const [problem] = problemsOf({ file: fileOf('http: 8080') });
+  expect(problem).toMatchObject({ setting: 'http', value: '8080', allowed: 'a section with address' });
 });
 
 describe('settings', () => {

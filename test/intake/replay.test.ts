@@ -54,12 +54,13 @@ it('gives the whole frames of a capture that was cut, and says how much was cut'
   await store.close();
 });
 
-it('refuses a file that is no Frame Streams file, with the code of dnstap-ts', async () => {
+it('refuses a file that is no Frame Streams file, with its name and the code of dnstap-ts', async () => {
   const file = directory.file('noise');
   writeFileSync(file, 'this is no capture');
   const store = await open('noise-store');
   await expect(replay({ file, store, observation, log })).rejects.toMatchObject({
-    code: expect.stringMatching(/^DNSTAP_ERR_/),
+    code: 'DNSTAP_ERR_NOT_FRAME_STREAMS',
+    message: expect.stringContaining(file),
   });
   await store.close();
 });

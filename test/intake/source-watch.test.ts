@@ -10,12 +10,16 @@ import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { newTable } from './table.js';
 
 const START_MS = Date.UTC(2026, 0, 1);
-const log = createLogger({ level: 'error', format: 'json', stream: new PassThrough(), now: Date.now });
+const stream = new PassThrough();
+const lines: string[] = [];
+stream.on('data', (line: Buffer) => lines.push(line.toString()));
+const log = createLogger({ level: 'warn', format: 'json', stream, now: Date.now });
 
 let store: HostStore;
 let watch: SourceWatch;
 
 beforeEach(async () => {
+  lines.length = 0;
   store = await openEmbeddedStore(createTemporaryDirectory().file('store'));
   watch = new SourceWatch({ store, source: 'one', name: 'coredns-0', fromMs: START_MS, log });
 });
@@ -93,8 +97,10 @@ it('tells later what it could not tell, and lives no longer than what is recorde
   };
   watch = new SourceWatch({ store: flaky, source: 'one', name: 'coredns-0', fromMs: START_MS, log });
   connect(1, 5000);
+  await record(9_000);
   await record(10_000);
   expect(await store.sources()).toEqual([]);
+  expect(lines).toHaveLength(1); // once, however long the store is away
   failing.isAway = false;
   await record(20_000);
   expect(await windows()).toEqual([['not-connected', 0, 5000]]);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
-import { readFrameStreamFile } from 'dnstap-ts';
+import { DnstapError, readFrameStreamFile } from 'dnstap-ts';
 import type { HostStore } from '../../host/host-store.js';
 import {
   createObservationTable,
@@ -62,6 +62,8 @@ export async function replay(options: ReplayOptions): Promise<ReplaySummary> {
   const { frames, truncatedBytes } = await readFrameStreamFile(Readable.from(paced(options.file, recorder, signal)), {
     onFrame: createFrameIntake({ add, reject: (reason) => table.reject(reason) }),
     ...signal,
+  }).catch((err: unknown) => {
+    throw err instanceof DnstapError ? new DnstapError(err.code, `${options.file}: ${err.message}`, err) : err;
   });
   await recorder.flush({ final: true, ...signal });
   await reportCapture(options, `replay:${digest.toString('hex')}`, table.statistics());
