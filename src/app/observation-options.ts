@@ -20,15 +20,25 @@ export function observationOptions(
     const [address = '', bits] = cidr.split('/');
     clusterNetworks.addSubnet(address, Number(bits), isIPv6(address) ? 'ipv6' : 'ipv4');
   }
-  const clusterDomain = observation.clusterDomain ?? clusterDomainOf(searchList);
-  const nodeDomains = searchList.filter((domain) => clusterDomain === undefined || !isBelow(domain, clusterDomain));
+  const clusterDomains = clusterDomainsOf(observation, searchList);
+  const nodeDomains = searchList.filter((domain) => !clusterDomains.some((zone) => isBelow(domain, zone)));
   return {
-    clusterDomains: clusterDomain === undefined ? [] : [clusterDomain],
+    clusterDomains,
     internalZones: observation.internalZones,
     searchDomains: [...new Set([...observation.searchDomains, ...nodeDomains])],
     clusterNetworks,
     maxPairs: observation.maxPairs,
   };
+}
+
+/** Those that are set, or the one that the search list shows; none where neither says. */
+export function clusterDomainsOf(
+  { clusterDomains }: Configuration['observation'],
+  searchList: readonly string[],
+): readonly string[] {
+  if (clusterDomains.length > 0) return clusterDomains;
+  const found = clusterDomainOf(searchList);
+  return found === undefined ? [] : [found];
 }
 
 /**

@@ -5,9 +5,8 @@ import { parseRule, type HostRule } from '../host/host-rule.js';
 import { decidePorts, parsePort } from '../istio/decide-ports.js';
 import type { PortSpec } from '../istio/service-entry.js';
 import { parseSpecialHost, type SpecialHost } from '../istio/special-host.js';
-import { clusterDomainOf } from '../observation/cluster-domains.js';
 import type { ReconcileSettings } from '../reconciler/reconcile-once.js';
-import { ownSearchList } from './observation-options.js';
+import { clusterDomainsOf, ownSearchList } from './observation-options.js';
 import type { Target } from './target.js';
 
 /** The part of the settings that decides what is written. */
@@ -16,7 +15,7 @@ export function reconcileSettings(
   { graceMs, once = false }: Pick<Target, 'graceMs'> & { readonly once?: boolean },
 ): ReconcileSettings {
   const { istio, host, observation, reconcile: limits } = configuration;
-  const clusterDomain = observation.clusterDomain ?? clusterDomainOf(ownSearchList());
+  const [clusterDomain] = clusterDomainsOf(observation, ownSearchList());
   return {
     owner: istio.owner,
     exportTo: istio.exportTo,

@@ -85,8 +85,8 @@ async function explainMissing(store: HostStore, name: string, { observation }: C
 
 /** By the cluster domain that is set or usual: one that was found in the traffic is known to the collector only. */
 function rejectionByName(name: string, observation: Configuration['observation']): Rejection | undefined {
-  const domains = observation.clusterDomain === undefined ? [] : [observation.clusterDomain];
-  const cluster = new ClusterDomains({ clusterDomains: domains, clusterNetworks: new BlockList() });
+  const { clusterDomains } = observation;
+  const cluster = new ClusterDomains({ clusterDomains, clusterNetworks: new BlockList() });
   const scope = scopeOf(name, observation, cluster);
   return scope.kind === 'external' ? undefined : scope.rejection;
 }

@@ -3,7 +3,6 @@ import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { ConfigurationError } from '../config/load.js';
 import type { Configuration } from '../config/schema.js';
-import { DEFAULT_CLUSTER_DOMAIN } from '../install/corefile/survey.js';
 import { InstallError } from '../install/install-error.js';
 import { createLogger } from '../telemetry/logger.js';
 import type { InstallContext } from '../install/dns-changes.js';
@@ -120,7 +119,7 @@ async function withContext(
       client,
       namespace: kubernetes.namespace ?? client.namespace ?? 'default',
       owner: istio.owner,
-      clusterDomain: observation.clusterDomain ?? DEFAULT_CLUSTER_DOMAIN,
+      clusterDomains: observation.clusterDomains,
       service: install.service,
       ports: HTTP_PORTS,
       timeoutMs: install.timeoutSeconds * 1000,

@@ -226,16 +226,13 @@ function contradictions(
 }
 
 const observation = z.strictObject({
-  clusterDomain: z
-    .string()
-    .regex(DOMAIN)
-    .optional()
-    .meta(
-      meta({
-        description: 'DNS domain of the cluster (default: found in resolv.conf and the traffic); below it is internal',
-        argument: 'DOMAIN',
-      }),
-    ),
+  clusterDomains: domains.default([]).meta(
+    meta({
+      description:
+        'DNS domains of the cluster, the usual one first (default: found in the Corefile, resolv.conf and the traffic); below is internal',
+      argument: 'DOMAIN',
+    }),
+  ),
   internalZones: domains.default([]).meta(meta({ description: 'further zones that are internal', argument: 'ZONE' })),
   searchDomains: domains.default([]).meta(
     meta({

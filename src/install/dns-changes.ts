@@ -26,7 +26,8 @@ export interface InstallContext {
   readonly namespace: string;
   /** Name of this installation. */
   readonly owner: string;
-  readonly clusterDomain: string;
+  /** Domains of the cluster; empty: those of the Corefile. */
+  readonly clusterDomains: readonly string[];
   /** Name of the collector's Service. */
   readonly service: string;
   readonly ports: { readonly collector: number; readonly sidecar: number };

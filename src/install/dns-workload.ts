@@ -3,9 +3,12 @@ import type { KubernetesObject, KubernetesResource } from '../kubernetes/kuberne
 import { listResource } from '../kubernetes/list.js';
 import { readObject } from '../kubernetes/objects.js';
 import { liveObjects } from './cluster-objects.js';
+import { parseCorefile } from './corefile/parser.js';
+import { clusterDomainsOf } from './corefile/served-zones.js';
 import type { CorefileContext } from './corefile/survey.js';
 import { type CorefileRoute, detectClusterDns } from './detect-cluster-dns.js';
 import { InstallError } from './install-error.js';
+import type { LiveCorefile } from './live-corefile.js';
 
 export const DEPLOYMENTS: KubernetesResource = { group: 'apps', version: 'v1', plural: 'deployments' };
 export const CONFIG_MAPS: KubernetesResource = { group: '', version: 'v1', plural: 'configmaps' };
@@ -31,6 +34,8 @@ export interface DnsWorkload extends DnsPlace {
   readonly container: string;
   /** Address of the Service that pods ask. */
   readonly serviceAddress: string;
+  /** Domains of the cluster that it serves by its Corefile. */
+  readonly clusterDomains: readonly string[];
   /** Whether a cache on the nodes keeps external names from it. */
   readonly isBypassed: boolean;
   /** The version, and what its Corefile may import. */
@@ -113,9 +118,15 @@ export async function findDnsWorkload(client: KubernetesClient, signal?: AbortSi
     configMap,
     key,
     serviceAddress: service.clusterIp,
+    clusterDomains: servedDomains(corefile),
     isBypassed: dns.nodeCache?.bypassesClusterDns ?? false,
     context: { files, environment, ...(version !== undefined && { version }) },
   };
+}
+
+function servedDomains({ text, ...imports }: LiveCorefile): readonly string[] {
+  const corefile = parseCorefile(Buffer.from(text), imports);
+  return 'problem' in corefile ? [] : clusterDomainsOf(corefile.blocks);
 }
 
 /** Where something was changed once, to put it back: undefined where it is gone. @throws KubernetesError */

@@ -13,7 +13,7 @@ import {
   writeRecord,
 } from './record.js';
 import { type Sidecar, SOCKET_ENDPOINT, withoutSidecar, withRestart } from './sidecar.js';
-import { wantedCorefile, wantedDeployment } from './wanted-dns.js';
+import { mainClusterDomain, wantedCorefile, wantedDeployment } from './wanted-dns.js';
 
 export interface InstallOptions extends InstallContext {
   readonly mode: Mode;
@@ -48,12 +48,13 @@ export function recordLocation({ client, namespace, owner, signal }: InstallCont
  * @throws InstallError, KubernetesError
  */
 export async function install(options: InstallOptions): Promise<void> {
-  const { client, clusterDomain, log, signal } = options;
+  const { client, log, signal } = options;
   const workload = await findDnsWorkload(client, signal);
   const { namespace, name, configMap, key, context } = workload;
   log.info({ namespace, name, configMap, key, version: context.version }, 'cluster DNS found');
   if (workload.isBypassed)
     log.warn({}, 'a cache on the nodes answers for external names; few hosts will be learnt here');
+  const clusterDomain = mainClusterDomain({ ...options, workload });
   const probe = new DnsProbe({ address: workload.serviceAddress, clusterDomain });
   if (await probe.answers()) probe.start();
   else log.warn({ address: workload.serviceAddress }, 'the cluster DNS does not answer here; look-ups are not watched');
@@ -135,8 +136,8 @@ class Installation {
     endpoint: string,
     previous: InstallRecord | undefined,
   ): { original: string; written: string } {
-    const { clusterDomain } = this.#options;
-    const written = wantedCorefile(corefile, { endpoint, clusterDomain, workload: this.#workload });
+    const { clusterDomains } = this.#options;
+    const written = wantedCorefile(corefile, { endpoint, clusterDomains, workload: this.#workload });
     if (previous !== undefined && sha256(corefile) === previous.written)
       return { original: previous.original, written };
     const bare = removeTap(corefile);

@@ -24,7 +24,7 @@ const DEFAULT_TAP_PORT = 6000;
 
 /** What {@link install} would write. Changes nothing. @throws InstallError, KubernetesError */
 export async function previewInstall(options: InstallOptions): Promise<DnsPreview> {
-  const { client, clusterDomain, mode, redisService, service, signal } = options;
+  const { client, clusterDomains, mode, redisService, service, signal } = options;
   const workload = await findDnsWorkload(client, signal);
   const dns = new DnsChanges(options, workload);
   const collector = mode === 'collector' ? await dns.findEndpoint(service) : undefined;
@@ -37,7 +37,7 @@ export async function previewInstall(options: InstallOptions): Promise<DnsPrevie
   return {
     namespace: workload.namespace,
     configMap: { name: workload.configMap, key: workload.key },
-    corefile: { before, after: wantedCorefile(before, { endpoint, clusterDomain, workload }) },
+    corefile: { before, after: wantedCorefile(before, { endpoint, clusterDomains, workload }) },
     deployment: templatesOf(deployment, change(deployment)),
     ...(isUnknown && { placeholder: { address: UNKNOWN_ADDRESS, service } }),
   };

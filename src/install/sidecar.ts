@@ -117,6 +117,15 @@ export function withEnvironment(sidecar: Sidecar, values: Readonly<Record<string
   return { ...sidecar, container: { ...container, ...(env.length > 0 && { env }) } };
 }
 
+/** The container with environment variables that it does not have. An empty list counts as none: the chart has it so. */
+export function withMissingEnvironment(sidecar: Sidecar, values: Readonly<Record<string, string>>): Sidecar {
+  const { container } = sidecar;
+  const kept = (container.env ?? []).filter(({ name, ...rest }) => !(name in values) || rest['value'] !== '[]');
+  const missing = Object.entries(values).filter(([name]) => !kept.some((each) => each.name === name));
+  const env = [...kept, ...missing.map(([name, value]) => ({ name, value }))];
+  return { ...sidecar, container: { ...container, ...(env.length > 0 && { env }) } };
+}
+
 function withoutMounts(container: PodSpec['containers'][number]): PodSpec['containers'][number] {
   if (container.volumeMounts === undefined) return container;
   return { ...container, volumeMounts: container.volumeMounts.filter(({ name }) => !isOurVolume(name)) };

@@ -17,7 +17,8 @@ interface Outcome {
 // Nothing runs a Job here: test/cluster is where CoreDNS is changed.
 const INSTALL = ['--yes', '--no-wait', '--set', 'clusterDns.configure=false'];
 const SYSTEM_PATH = '/usr/bin:/bin';
-const COREFILE = '.:53 {\n    errors\n    forward . /etc/resolv.conf\n    reload\n}\n';
+const COREFILE =
+  '.:53 {\n    errors\n    kubernetes k8s.example.net in-addr.arpa\n    forward . /etc/resolv.conf\n    reload\n}\n';
 
 let server: KubeApiserver;
 let tools: string;
@@ -113,6 +114,7 @@ describe('with the program built', () => {
         '+    dnstap unix:///run/istio-discovery/dnstap.sock full',
         '--- Deployment kube-system/coredns, spec.template',
         '+      name: istio-discovery',
+        `+          value: '["k8s.example.net"]'`, // below it names are internal
       ]),
     );
     expect(changed.filter((each) => /^-(?!--)/.test(each))).toEqual([]); // nothing is taken out

@@ -45,7 +45,12 @@ const TAP = `dnstap tcp://${addresses.collector}:${TAP_PORT} full`;
 const SOCKET_TAP = 'dnstap unix:///run/istio-discovery/dnstap.sock full';
 
 const SIDECAR: Sidecar = {
-  container: { name: 'istio-discovery', image: 'example.com/istio-discovery:1' },
+  container: {
+    name: 'istio-discovery',
+    image: 'example.com/istio-discovery:1',
+    // As the chart has what is not set.
+    env: [{ name: 'ISTIO_DISCOVERY_OBSERVATION_CLUSTER_DOMAINS', value: '[]' }],
+  },
   volumes: [],
 };
 
@@ -68,7 +73,7 @@ function options(fields: Partial<InstallOptions> = {}): InstallOptions {
     client: cluster.client,
     namespace: NAMESPACE,
     owner: 'istio-discovery',
-    clusterDomain: 'cluster.local',
+    clusterDomains: ['cluster.local'],
     service: 'istio-discovery-collector',
     ports: { collector: HTTP_PORT, sidecar: 8054 },
     timeoutMs: 20_000,
@@ -226,7 +231,10 @@ describe('an installation', () => {
     expect(await taps()).toEqual([SOCKET_TAP]);
     const { containers, initContainers } = (await podTemplate()).spec;
     expect(containers.map(({ name }) => name)).toEqual(['coredns']);
-    expect(initContainers).toEqual([expect.objectContaining({ name: 'istio-discovery', restartPolicy: 'Always' })]);
+    // Its own resolv.conf is that of the node.
+    const env = [{ name: 'ISTIO_DISCOVERY_OBSERVATION_CLUSTER_DOMAINS', value: '["cluster.local"]' }];
+    const sidecar = { name: 'istio-discovery', restartPolicy: 'Always', env };
+    expect(initContainers).toEqual([expect.objectContaining(sidecar)]);
   });
 
   it('keeps the sidecar that works when another one does not start', async () => {

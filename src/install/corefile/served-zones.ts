@@ -28,11 +28,21 @@ export function purposeOf(block: ServerBlock, internalZones: readonly string[]):
 
 /** Zones that no external name is in. */
 export function internalZonesOf(blocks: readonly ServerBlock[], clusterDomain: string): readonly string[] {
-  const kubernetes = blocks.flatMap((block) =>
+  const named = [...kubernetesZonesOf(blocks), normaliseZone(clusterDomain)].filter((zone) => zone !== '.');
+  return [...new Set([...REVERSE, ...ABOUT_ITSELF, ...named])];
+}
+
+/** The domains of the cluster: zones of every `kubernetes` plugin, in their order, but the root and those of addresses. */
+export function clusterDomainsOf(blocks: readonly ServerBlock[]): readonly string[] {
+  const isDomain = (zone: string): boolean =>
+    /^[a-z0-9_.-]*[a-z0-9_-]$/.test(zone) && !REVERSE.some((parent) => isAtOrBelow(zone, parent));
+  return [...new Set(kubernetesZonesOf(blocks).filter(isDomain))];
+}
+
+function kubernetesZonesOf(blocks: readonly ServerBlock[]): readonly string[] {
+  return blocks.flatMap((block) =>
     block.directives.filter(({ name }) => name.text === 'kubernetes').flatMap((directive) => zonesOf(directive, block)),
   );
-  const named = [...kubernetes, normaliseZone(clusterDomain)].filter((zone) => zone !== '.');
-  return [...new Set([...REVERSE, ...ABOUT_ITSELF, ...named])];
 }
 
 /** The arguments on its line; without any, the zones of its server block. */

@@ -1,3 +1,4 @@
+import { clusterDomainsOf } from '../../../src/install/corefile/served-zones.js';
 import { parseCorefile, type Corefile, type ParseCorefileOptions } from '../../../src/install/corefile/parser.js';
 
 function parse(text: string, options?: ParseCorefileOptions): Corefile {
@@ -100,5 +101,25 @@ describe('the server blocks of a Corefile', () => {
     const text = '{$ZONE}:{%PORT%} {\n log\n}';
     expect(shape(text, { environment: new Map([['ZONE', '.']]) })).toEqual(['.:{%PORT%}: log']);
     expect(shape(text)).toEqual(['{$ZONE}:{%PORT%}: log']);
+  });
+});
+
+describe('the domains of the cluster', () => {
+  it.each([
+    [
+      'those on the line of the plugin',
+      '. {\n kubernetes K8s.example.net. b.internal in-addr.arpa {\n pods verified\n }\n}',
+    ],
+    ['those of its block', 'k8s.example.net:53 b.internal ip6.arpa {\n kubernetes\n}'],
+    [
+      'those of several plugins',
+      'k8s.example.net {\n kubernetes\n}\n. {\n kubernetes b.internal\n kubernetes k8s.example.net\n}',
+    ],
+    [
+      'none that is not known',
+      '. {\n kubernetes k8s.example.net {$DOMAIN} b.internal 10.0.0.0/8\n}\n. {\n kubernetes\n}',
+    ],
+  ])('are %s', (_, text) => {
+    expect(clusterDomainsOf(parse(text).blocks)).toEqual(['k8s.example.net', 'b.internal']);
   });
 });
