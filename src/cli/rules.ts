@@ -1,12 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { configuredRules } from '../app/reconcile-settings.js';
 import { withStore } from '../app/store.js';
+import type { Hostname } from '../dns/hostname.js';
 import { formatRule, parseRule, type HostRule } from '../host/host-rule.js';
 import type { HostStore } from '../host/host-store.js';
 import { ExitError } from './exit-error.js';
 import { addSettings, readSettings } from './options.js';
 import { formatListing, outputOption, writePieces, type Listing, type OutputFormat } from './output.js';
 import type { Terminal } from './terminal.js';
+import { describeReach } from './wildcard-reach.js';
 
 const GRAMMAR = `
 A rule is one of these; PATTERN is api.example.com, *.example.com (every name below) or domain:example.com:
@@ -70,20 +72,34 @@ function addCommand(terminal: Terminal): Command {
     .description('Add a rule to the store.')
     .argument('<RULE...>', "for example: allow '*.example.com'")
     .option('--at <NUMBER>', 'before the rule of this number (default: last)', parseNumber)
+    .option('--dry-run', 'say what a wildcard would open, and add nothing')
     .addHelpText('after', GRAMMAR);
   addSettings(command, ['store', 'log']);
-  return command.action(async (words: readonly string[], { at }: { readonly at?: number }) => {
+  return command.action(async (words: readonly string[], { at, dryRun = false }: AddOptions) => {
     const rule = parseRule(words.join(' '));
     if ('problem' in rule) throw refusal(terminal, rule.problem, EXIT_USAGE);
     const line = formatRule(rule);
-    const isNew = await withStore(readSettings(command), (store) =>
-      change(store, (rules) => {
-        const isKnown = rules.some((known) => formatRule(known) === line);
-        return isKnown ? undefined : rules.toSpliced((at ?? Infinity) - 1, 0, rule);
-      }),
-    );
-    terminal.stdout.write(`${isNew ? 'added' : 'there already'}: ${line}\n`);
+    await withStore(readSettings(command), async (store) => {
+      // Before anything is stored: it can be undone, but not that it was open.
+      if (rule.action === 'wildcard') terminal.stdout.write(await reachText(store, rule));
+      const edit = (rules: readonly HostRule[]): readonly HostRule[] | undefined =>
+        rules.some((known) => formatRule(known) === line) ? undefined : rules.toSpliced((at ?? Infinity) - 1, 0, rule);
+      const isNew = dryRun ? edit((await store.rules()).rules) !== undefined : await change(store, edit);
+      const said = dryRun ? 'would be added' : 'added';
+      terminal.stdout.write(`${isNew ? said : 'there already'}: ${line}\n`);
+    });
   });
+}
+
+interface AddOptions {
+  readonly at?: number;
+  readonly dryRun?: boolean;
+}
+
+async function reachText(store: HostStore, { pattern }: HostRule): Promise<string> {
+  const wildcard = `*.${pattern.name}` as Hostname; // records of wildcards are named so
+  const reach = await describeReach(store, wildcard);
+  return `${wildcard}\n${reach.map((line) => `  ${line}\n`).join('')}`;
 }
 
 function removeCommand(terminal: Terminal): Command {

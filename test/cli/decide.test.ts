@@ -93,6 +93,18 @@ describe.each(['embedded', 'Redis'])('with the %s store', (kind) => {
     expect((await run('explain', '*.example.com')).text).toContain('newly opens 1 known host: www.example.com');
   });
 
+  it('says what the rule of a wildcard opens before it is added, and adds none with --dry-run', async () => {
+    const opens = 'newly opens 1 known host: www.example.com';
+    const would = await run('rules', 'add', 'wildcard', '*.example.com', '--dry-run');
+    expect(would).toMatchObject({ code: 0, text: expect.stringContaining(opens) });
+    expect(would.text).toContain('would be added: wildcard *.example.com');
+    expect((await run('rules')).text).toBe('No rules.\n');
+    const added = await run('rules', 'add', 'wildcard', '*.example.com');
+    expect(added).toMatchObject({ code: 0, text: expect.stringContaining(opens) });
+    expect((await run('rules', 'add', 'wildcard *.example.com', '--dry-run')).text).toContain('there already');
+    expect((await run('rules', 'remove', '1')).code).toBe(0);
+  });
+
   it('rules are added, listed in their order, apply to explain, and are removed', async () => {
     expect((await run('rules', 'add', 'allow', '*.example.com')).code).toBe(0);
     expect((await run('rules', 'add', 'ignore bad.example.com', '--at', '1')).code).toBe(0);
