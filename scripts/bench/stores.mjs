@@ -90,7 +90,7 @@ async function merges({ name, urlOf, peerName, redis, log }) {
 /**
  * All that Redis takes (`used_memory`, of a Redis with its own defaults) for hosts that were looked up on each of a month's
  * days and have an entry, each used by so many workloads and in a registrable domain of its own: keys, index, counts,
- * addresses, days, steps and evidence.
+ * addresses, days, steps, a port and evidence.
  */
 async function memory({ redis, workloads, log }) {
   const hosts = MEASURED_PAIRS / workloads;
@@ -148,9 +148,12 @@ async function fillHosts(store, { hosts, workloads, days }) {
         })),
       );
     }
-    for (const [from, to, reason] of steps) {
-      await store.transition(page.map((host) => ({ hostname: hostnameOf(host), from, to, reason, atMs: NOON_MS })));
+    for (const [nth, [from, to, reason]] of steps.entries()) {
+      const atMs = NOON_MS + nth * 600_123;
+      await store.transition(page.map((host) => ({ hostname: hostnameOf(host), from, to, reason, atMs })));
     }
+    const https = { number: 443, protocol: 'TLS', reason: 'https-record' };
+    await store.notePorts(page.map((host) => ({ hostname: hostnameOf(host), ...https })));
   }
   await store.close();
 }
@@ -164,7 +167,7 @@ function toObservation(host, client, atMs) {
     cnames: host % 3 === 0 ? [`edge-${host}.cdn.example.net`] : [],
     firstObservedAtMs: atMs,
     lastObservedAtMs: atMs + 1234,
-    lookups: 12,
+    lookups: 12 + (((host * 7 + (atMs / DAY_MS) * 13) >>> 0) % 80),
     origin: 'dnstap',
   };
 }
@@ -188,13 +191,13 @@ async function redisListing({ redis, log }) {
   await redis.client.flushall();
   log(`hosts, ${LISTED_HOSTS} of them, Redis`);
   await fillHosts(await openRedis(redis.url), { hosts: LISTED_HOSTS, workloads: 1, days: 1 });
-  const { hostKey } = await load('host/keys.js');
+  const { hostsKey, shardOf } = await load('host/keys.js');
   return listing(redis.url, 'Redis', {
-    peerName: 'plain HGETALL, ioredis',
+    peerName: 'plain HGET, ioredis',
     peer: async () => {
       for (const page of pages(LISTED_HOSTS, 500)) {
         const pipeline = redis.client.pipeline();
-        for (const host of page) pipeline.hgetall(hostKey(hostnameOf(host)));
+        for (const name of page.map(hostnameOf)) pipeline.hget(hostsKey(shardOf(name)), name);
         await pipeline.exec();
       }
     },

@@ -105,7 +105,7 @@ async function readStatus(
 async function countHosts(store: HostStore): Promise<Pick<Status, 'states' | 'wouldBreak'>> {
   const counts = new Map<HostState, number>();
   let wouldBreak = 0;
-  for await (const record of store.list()) {
+  for await (const record of store.summaries()) {
     counts.set(record.state, (counts.get(record.state) ?? 0) + 1);
     if (hasFlag(record, 'would-break')) wouldBreak += 1;
   }

@@ -20,6 +20,7 @@ import {
 import type { FlagChange, HostDecision, HostTransition, WildcardProposal } from './host-store.js';
 import { FIRST_REASON } from './lifecycle.js';
 import { readChain, type ObservationGroup } from './observation-group.js';
+import { packAddress } from './packed-address.js';
 import { DAY_MS, MINUTE_MS } from './time-units.js';
 
 /** What is stored of a host apart from its evidence. */
@@ -121,8 +122,14 @@ export function mergeUsage(known: Usage | undefined, more: Usage): Usage {
 function mergeAddresses(known: HostCore['addresses'], minutes: ObservationGroup['addresses']): HostCore['addresses'] {
   const merged = { ...known };
   for (const [address, minute] of minutes) merged[address] = Math.max(merged[address] ?? 0, minute * MINUTE_MS);
-  const newestFirst = Object.entries(merged).sort(([a, aMs], [b, bMs]) => bMs - aMs || (a < b ? -1 : 1));
-  return Object.fromEntries(newestFirst.slice(0, MAX_ADDRESSES));
+  return Object.fromEntries(newestAddresses(Object.entries(merged)).slice(0, MAX_ADDRESSES));
+}
+
+/** Of those of one minute the first in order, as lua/record.ts has it. */
+function newestAddresses(seen: readonly (readonly [address: string, atMs: number])[]): typeof seen {
+  if (seen.length <= MAX_ADDRESSES) return seen;
+  const packed = seen.map((one) => [packAddress(one[0]), one] as const);
+  return packed.sort(([a, [, aMs]], [b, [, bMs]]) => bMs - aMs || compare(a, b)).map(([, one]) => one);
 }
 
 function latestChain(known: HostCore['cnames'] | undefined, more: HostCore['cnames']): HostCore['cnames'] {

@@ -1,16 +1,15 @@
 import type { ChainableCommander } from 'ioredis';
-import { hostKeyPrefix, pendingKeyPrefix, shardOf } from './keys.js';
+import { hostsKey, pendingKey, shardOf, workloadsKey } from './keys.js';
 import { ATTRIBUTE } from './lua/attribute.js';
-import { COMPARE_AND_SET } from './lua/compare-and-set.js';
+import { ADD_HOST, COMPARE_AND_SET, EDIT_STORY } from './lua/compare-and-set.js';
 import { COUNT_BATCH } from './lua/count-batch.js';
 import { FOLD } from './lua/fold.js';
 import { FORGET } from './lua/forget.js';
-import { MOVE, MOVE_COUNTS } from './lua/move.js';
+import { END_INDEX, MOVE, MOVE_COUNTS } from './lua/move.js';
 import { READ } from './lua/read.js';
 import { RECORD } from './lua/record.js';
 import { TRANSITION } from './lua/transition.js';
 import type { RedisConnection } from './redis-connection.js';
-import { parseHash, type HostHash } from './redis-host.js';
 
 const SCRIPTS = {
   recordObservations: RECORD,
@@ -18,10 +17,13 @@ const SCRIPTS = {
   attributeEvidence: ATTRIBUTE,
   transitionHost: TRANSITION,
   compareAndSet: COMPARE_AND_SET,
+  editStory: EDIT_STORY,
+  addHost: ADD_HOST,
   foldChild: FOLD,
   forgetHost: FORGET,
   readHosts: READ,
   moveHost: MOVE,
+  endIndex: END_INDEX,
   moveCounts: MOVE_COUNTS,
 } as const;
 
@@ -64,25 +66,25 @@ export class RedisCalls {
     );
   }
 
-  /** The hashes of hosts, in their order; empty where there is none. */
-  async hashes(names: readonly string[]): Promise<readonly HostHash[]> {
-    return (await this.texts(names)).map(parseHash);
-  }
-
-  /** As {@link hashes}, as `lua/read.ts` gives them. */
-  async texts(names: readonly string[]): Promise<readonly string[]> {
-    const shards = new Map<number, { readonly indexes: number[]; readonly keys: string[] }>();
+  /** What `lua/read.ts` says of hosts, in their order. */
+  async read(names: readonly string[]): Promise<readonly string[]> {
+    const shards = new Map<number, number[]>();
     for (const [index, name] of names.entries()) {
-      const shard = shardOf(name);
-      const { indexes, keys } = shards.get(shard) ?? { indexes: [], keys: [] };
-      if (indexes.push(index) === 1) shards.set(shard, { indexes, keys });
-      keys.push(hostKeyPrefix(shard) + name, pendingKeyPrefix(shard) + name);
+      const indexes = shards.get(shardOf(name));
+      if (indexes === undefined) shards.set(shardOf(name), [index]);
+      else indexes.push(index);
     }
     const replies = await this.run((of) => {
-      for (const [shard, { keys }] of shards) of(shard).readHosts(keys);
+      for (const [shard, indexes] of shards) {
+        const some = indexes.map((index) => names[index] ?? '');
+        of(shard).readHosts(
+          [hostsKey(shard), ...some.flatMap((name) => [pendingKey(name), workloadsKey(name)])],
+          ...some,
+        );
+      }
     });
     const texts = names.map(() => '');
-    for (const [at, { indexes }] of [...shards.values()].entries()) {
+    for (const [at, indexes] of [...shards.values()].entries()) {
       const reply = replies[at] as readonly string[]; // by lua/read.ts
       for (const [nth, index] of indexes.entries()) texts[index] = reply[nth] ?? '';
     }

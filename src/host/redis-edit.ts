@@ -1,9 +1,10 @@
 import type { Hostname } from '../dns/hostname.js';
 import type { HostCore } from './host-core.js';
 import { HostStoreError } from './host-store-error.js';
-import { hostKey, shardKey, shardOf, shelfKey } from './keys.js';
+import { hostsKey, shardOf } from './keys.js';
 import type { RedisCalls } from './redis-calls.js';
-import { readCore, writeCore, type HostHash } from './redis-host.js';
+import { readCore, readReply, storyOf, writeHost } from './redis-host.js';
+import { writeStory } from './redis-story.js';
 
 /** Hosts that are read and written at once. */
 const PAGE_HOSTS = 500;
@@ -24,13 +25,13 @@ export async function editHosts<C extends { readonly hostname: Hostname }>(
   let open = groupByHost(changes).toSorted(([a], [b]) => shardOf(a) - shardOf(b));
   for (let failures = 0; open.length > 0;) {
     const page = open.slice(0, PAGE_HOSTS);
-    const hashes = await calls.hashes(page.map(([hostname]) => hostname));
-    const edits = page.flatMap((group, index) => toEdit(group, hashes[index] ?? {}, apply) ?? []);
+    const replies = await calls.read(page.map(([hostname]) => hostname));
+    const edits = page.flatMap((group, index) => toEdit(group, replies[index] ?? '', apply) ?? []);
     const isSet = await calls.run((of) => {
-      for (const { hostname, isNew, fields } of edits) {
-        const shard = shardOf(hostname);
-        const keys = isNew ? [hostKey(hostname), shelfKey(hostname), shardKey(shard)] : [hostKey(hostname)];
-        of(shard).compareAndSet(keys, hostname, ...fields);
+      for (const { hostname, before, after } of edits) {
+        const [scripts, keys] = [of(shardOf(hostname)), [hostsKey(shardOf(hostname))]];
+        if (before === undefined) scripts.addHost(keys, hostname, writeHost(after, []));
+        else scripts.editStory(keys, hostname, before, writeStory(after));
       }
     });
     const failed = new Set(edits.filter((_, index) => isSet[index] !== 1).map(({ hostname }) => hostname));
@@ -59,7 +60,7 @@ export async function editField(
  * @param fields name, value expected and value to set of each; empty is absent.
  */
 export async function setFields(calls: RedisCalls, key: string, fields: readonly string[]): Promise<boolean> {
-  const [isSet] = await calls.run((of) => of(0).compareAndSet([key], '', ...fields));
+  const [isSet] = await calls.run((of) => of(0).compareAndSet([key], ...fields));
   return isSet === 1;
 }
 
@@ -81,28 +82,19 @@ function groupByHost<C extends { readonly hostname: Hostname }>(changes: readonl
 
 interface HostEdit {
   readonly hostname: Hostname;
-  readonly isNew: boolean;
-  /** Name, value expected and value to set of each field that changes. */
-  readonly fields: readonly string[];
+  /** The story as it is stored; undefined for a new host. */
+  readonly before: string | undefined;
+  readonly after: HostCore;
 }
 
 function toEdit<C>(
   [hostname, changes]: HostGroup<C>,
-  hash: HostHash,
+  reply: string,
   apply: (core: HostCore | undefined, change: C) => HostCore | undefined,
 ): HostEdit | undefined {
-  const before = readCore(hash);
-  const after = changes.reduce<HostCore | undefined>((core, change) => apply(core, change) ?? core, before);
-  if (after === undefined || after === before) return undefined;
-  const isNew = before === undefined;
-  return { hostname, isNew, fields: changedFields(hash, writeCore(after, isNew)) };
-}
-
-/** Name, value before and value after of each field that changes. */
-export function changedFields(before: HostHash, after: HostHash): readonly string[] {
-  return Object.entries(after).flatMap(([name, value]) => {
-    const known = before[name] ?? '';
-    // The state is compared as well: a decision depends on it.
-    return value === known && name !== 's' ? [] : [name, known, value];
-  });
+  const { text } = readReply(reply);
+  const known = readCore(text);
+  const after = changes.reduce<HostCore | undefined>((core, change) => apply(core, change) ?? core, known);
+  if (after === undefined || after === known) return undefined;
+  return { hostname, before: known && storyOf(text), after };
 }

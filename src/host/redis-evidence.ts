@@ -53,10 +53,6 @@ export function readRow(field: string, value: string, to: HostEvidence): void {
   });
 }
 
-/** Whether a field is a row of evidence. */
-export const isRow = (field: string): boolean => field.charCodeAt(1) === BAR;
-const BAR = 0x7c;
-
 /** `<first> <span> <lookups>`, to the base of 36; what may follow is passed over. */
 export function readUsage(text: string): Usage {
   const [first = '0', span = '0', lookups = '0'] = text.split(' ', 3);

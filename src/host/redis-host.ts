@@ -1,291 +1,104 @@
 import type { Hostname } from '../dns/hostname.js';
-import { MAX_ADDRESSES } from '../observation/observation.js';
-import { sortEvidence, stateOf, toRecord, type HostCore } from './host-core.js';
-import {
-  MAX_DAYS,
-  type Decision,
-  type HostFlag,
-  type HostFlagName,
-  type HostPort,
-  type HostRecord,
-  type HostState,
-  type HostSummary,
-  type Transition,
-} from './host-record.js';
-import { FIRST_REASON } from './lifecycle.js';
-import { PIECE_OCTETS, pieceFields, PIECES } from './lua/text.js';
-import type { ObservationGroup } from './observation-group.js';
-import { isRow, readRow, readUsage, writeUsage, type HostEvidence } from './redis-evidence.js';
-import { DAY_MS, MINUTE_MS } from './time-units.js';
+import { sortEvidence, toRecord, type HostCore } from './host-core.js';
+import type { HostRecord, HostSummary } from './host-record.js';
+import { MAX_TEXT_WORKLOADS } from './lua/text.js';
+import { readRow, readUsage, type HostEvidence } from './redis-evidence.js';
+import { observedLines, readAddressNames, readObserved, type ObservedLines } from './redis-observed.js';
+import { readFlags, readLastStep, readStory, writeStory } from './redis-story.js';
 
 /**
- * A host's hash in Redis, together with the hash of its pending evidence. Texts are ASCII, and those of more than 63 octets
- * go into further fields: `h`, `h1`, `h2`, …; the eighth takes what is left. Numbers are to the base of 36, times Unix
- * milliseconds, lists are words separated by a blank; what is empty is absent.
+ * A host's text in Redis, in lines. It is ASCII; numbers are to the base of 36, times Unix milliseconds, lists are words
+ * separated by a blank.
  * ```
- *   h  what observations say, four lines:                 i  "<state> <reason>" that it began with, if not a look-up
- *        <first> <span> <lookups> <min ttl> <max ttl>     s  letter of the state, absent: candidate
- *        <minute> <address> … <minute> <address> …        x  transitions, one a line, oldest first
- *        <minute> <cname> …                               g  "<flag>:<since>:<until or empty> …", decimal
- *        <day> <lookups> <lookups> <gap>.<lookups> …      o, k  ports, decisions: one JSON text a line
- *   q  number of pending rows, decimal                    e  children of a parent that are not stored singly
- *   …|… "<first> <span> <lookups>" of a workload, or in the hash of what is pending of a client and slot
+ *   <first> <span> <lookups> <min ttl> <max ttl>             what observations say
+ *   <minute><address><address>… <minute><address>…           see packed-address.ts
+ *   <minute> <cname> …
+ *   <day> <lookups><lookups><gap><lookups>…                  see packed-counts.ts
+ *   <child> …                                                children of a parent that are not stored singly
+ *   <row> <first> <span> <lookups> <row> …                   workloads, see redis-evidence.ts
+ *   …                                                        what is believed, see redis-story.ts
  * ```
  * Of addresses the latest minute comes first, and of days the newest; a day is the one before that of the word before,
- * unless a gap says how many days lie between.
+ * unless a gap says, in decimal digits, how many days lie between. Workloads over {@link MAX_TEXT_WORKLOADS}, and what
+ * waits to be attributed, are in hashes of their own, so that no script moves more than a text of bounded length.
  */
-export type HostHash = Readonly<Record<string, string>>;
+export interface StoredHost {
+  /** Empty when there is no such host. */
+  readonly text: string;
+  /** Rows that are not in the text: field, value, field, value, … */
+  readonly rows: readonly string[];
+}
 
-/** What separates fields and values in the replies of `lua/read.ts`. */
-export const SEPARATOR = '\0';
+/** What separates texts in the replies of `lua/read.ts`. */
+const SEPARATOR = '\0';
+/** Of a host's text. */
+const WORKLOADS_LINE = 5;
+const STORY_LINE = 6;
 
 /** A reply of `lua/read.ts`. */
-export function parseHash(text: string): HostHash {
-  const hash: Record<string, string> = {};
-  if (text === '') return hash;
-  const words = text.split(SEPARATOR);
-  for (let index = 1; index < words.length; index += 2) hash[words[index - 1] ?? ''] = words[index] ?? '';
-  return hash;
+export function readReply(reply: string): StoredHost {
+  if (!reply.includes(SEPARATOR)) return { text: reply, rows: [] };
+  const [text = '', ...rows] = reply.split(SEPARATOR);
+  return { text, rows };
 }
 
 /** What a reply of `lua/read.ts` says that a list shows; undefined when there is no such host. */
-export function readSummary(hostname: Hostname, text: string): HostSummary | undefined {
-  if (text === '') return undefined;
-  const items = text.split(SEPARATOR);
-  const evidence: HostEvidence = { workloads: [], pending: [] };
-  const steps: string[] = [];
-  const flags: string[] = [];
-  const pieces: string[] = [];
-  let first = '';
-  for (let index = 1; index < items.length; index += 2) {
-    const [field = '', value = ''] = [items[index - 1], items[index]];
-    if (isRow(field)) readRow(field, value, evidence);
-    else if (field === 'i') first = value;
-    else if (field.startsWith('h')) pieces[pieceOf(field)] = value;
-    else if (field.startsWith('x')) steps[pieceOf(field)] = value;
-    else if (field.startsWith('g')) flags[pieceOf(field)] = value;
-  }
-  if (pieces.length === 0) return undefined;
-  const { firstSeenMs, lastSeenMs, lookups } = readUsage(pieces[0] ?? '');
-  const { state, reason } = lastStep(steps.join(''), first);
-  const { workloads, pending } = sortEvidence(evidence);
-  const addresses = addressesOf(pieces.join(''));
+export function readSummary(hostname: Hostname, reply: string): HostSummary | undefined {
+  const host = readReply(reply);
+  if (host.text === '') return undefined;
+  const lines = host.text.split('\n');
+  const story = lines.slice(STORY_LINE);
   return {
     hostname,
-    state,
-    reason,
-    firstSeenMs,
-    lastSeenMs,
-    lookups,
-    addresses,
-    flags: words(flags.join('')).map(readFlag),
-    workloads,
-    pending,
+    ...readLastStep(story),
+    ...readUsage(lines[0] ?? ''),
+    addresses: readAddressNames(lines[1] ?? ''),
+    flags: readFlags(story),
+    ...sortEvidence(readRows(lines[WORKLOADS_LINE] ?? '', host.rows)),
   };
 }
 
-const pieceOf = (field: string): number => (field.length === 1 ? 0 : Number(field.slice(1)));
-
-/** The addresses in the second of the four lines. */
-function addressesOf(observed: string): readonly string[] {
-  const from = observed.indexOf('\n') + 1;
-  return observed.slice(from, observed.indexOf('\n', from)).split(' ').filter(isAddress).sort();
+/** The record that a reply of `lua/read.ts` holds; undefined when it holds none. */
+export function readHost(hostname: Hostname, reply: string): HostRecord | undefined {
+  const host = readReply(reply);
+  const core = readCore(host.text);
+  return core && toRecord(hostname, core, readEvidence(host));
 }
 
-const isAddress = (word: string): boolean => word.includes('.') || word.includes(':');
-
-function lastStep(steps: string, first: string): Pick<Transition, 'state' | 'reason'> {
-  if (steps !== '') return readTransition(steps.slice(steps.lastIndexOf('\n') + 1));
-  const [state = 'candidate', reason = FIRST_REASON] = words(first);
-  return { state: state as HostState, reason }; // by writeCore
+/** What a text says apart from workloads; undefined when it is empty. */
+export function readCore(text: string): HostCore | undefined {
+  if (text === '') return undefined;
+  const [usage = '', addresses = '', chain = '', days = '', children = '', , ...story] = text.split('\n');
+  const observed: ObservedLines = [usage, addresses, chain, days];
+  return { ...readObserved(observed), ...readStory(story), children: children === '' ? [] : children.split(' ') };
 }
 
-/** The record that a hash holds; undefined when it holds none. */
-export function readHost(hostname: Hostname, hash: HostHash): HostRecord | undefined {
-  const core = readCore(hash);
-  if (core === undefined) return undefined;
+/** The rows of a host, those in its text as well. */
+export function readEvidence({ text, rows }: StoredHost): HostEvidence {
+  return readRows(text.split('\n', STORY_LINE)[WORKLOADS_LINE] ?? '', rows);
+}
+
+function readRows(line: string, rows: StoredHost['rows']): HostEvidence {
   const evidence: HostEvidence = { workloads: [], pending: [] };
-  for (const field in hash) if (isRow(field)) readRow(field, hash[field] ?? '', evidence);
-  return toRecord(hostname, core, evidence);
-}
-
-/** The inverse of {@link observedText} and {@link writeCore}. */
-export function readCore(hash: HostHash): HostCore | undefined {
-  const observed = readText(hash, 'h');
-  if (observed === '') return undefined;
-  const [usage = '', addresses = '', chain = '', days = ''] = observed.split('\n');
-  const [, , , min = '0', max = '0'] = usage.split(' ');
-  const [chainMinute = '0', ...names] = chain.split(' ');
-  const [firstState, firstReason = ''] = words(hash['i']);
-  const { firstSeenMs, lastSeenMs, lookups } = readUsage(usage);
-  return {
-    firstSeenMs,
-    lastSeenMs,
-    lookups,
-    addresses: readAddresses(addresses),
-    ttlSeconds: { min: number(min), max: number(max) },
-    cnames: { atMs: number(chainMinute) * MINUTE_MS, chain: names },
-    days: readDays(days),
-    ...(firstState === undefined ? {} : { first: { state: firstState as HostState, reason: firstReason } }), // by writeCore
-    transitions: linesOf(readText(hash, 'x')).map(readTransition),
-    flags: words(readText(hash, 'g')).map(readFlag),
-    ports: jsonLines<HostPort>(readText(hash, 'o')),
-    decisions: jsonLines<Decision>(readText(hash, 'k')),
-    children: words(readText(hash, 'e')),
-  };
-}
-
-/** The fields of a core that no observation changes, and for a new host all of them; what is empty is absent. */
-export function writeCore(core: HostCore, isNew: boolean): HostHash {
-  const state = stateOf(core);
-  return {
-    i: core.first === undefined ? '' : `${core.first.state} ${core.first.reason}`,
-    s: state === 'candidate' ? '' : STATE_LETTERS[state],
-    ...splitText('x', core.transitions.map(writeTransition).join('\n')),
-    ...splitText('g', core.flags.map(({ name, sinceMs, untilMs }) => `${name}:${sinceMs}:${untilMs ?? ''}`).join(' ')),
-    ...splitText('o', core.ports.map(asciiJson).join('\n')),
-    ...splitText('k', core.decisions.map(asciiJson).join('\n')),
-    ...(isNew ? { ...splitText('h', coreText(core)), ...splitText('e', core.children.join(' ')) } : {}),
-  };
-}
-
-/** A text in its fields; those that it does not need are empty. */
-function splitText(field: string, text: string): HostHash {
-  const pieces = pieceFields(field).map((name, index) => {
-    const end = index === PIECES - 1 ? undefined : (index + 1) * PIECE_OCTETS;
-    return [name, text.slice(index * PIECE_OCTETS, end)] as const;
-  });
-  return Object.fromEntries(pieces);
-}
-
-function readText(hash: HostHash, field: string): string {
-  let text = hash[field] ?? '';
-  if (text.length < PIECE_OCTETS) return text;
-  for (let index = 1; index < PIECES; index++) {
-    const piece = hash[`${field}${index}`];
-    if (piece === undefined) break;
-    text += piece;
+  const words = line.split(' ');
+  for (let index = 3; index < words.length; index += 4) {
+    readRow(words[index - 3] ?? '', `${words[index - 2]} ${words[index - 1]} ${words[index]}`, evidence);
   }
-  return text;
+  for (let index = 1; index < rows.length; index += 2) readRow(rows[index - 1] ?? '', rows[index] ?? '', evidence);
+  return evidence;
 }
 
-/** The four lines that say what a batch has of a host, for `lua/record.ts`. */
-export function observedLines(group: ObservationGroup): readonly [string, string, string, string] {
-  const { firstMs, lastMs, lookups, minTtl, maxTtl, chainMinute, chain } = group;
-  return [
-    `${writeUsage({ firstSeenMs: firstMs, lastSeenMs: lastMs, lookups })} ${base36(minTtl)} ${base36(maxTtl)}`,
-    writeAddresses([...group.addresses]),
-    chain === '' ? base36(chainMinute) : `${base36(chainMinute)} ${chain}`,
-    writeDays([...group.days]),
-  ];
+/** The part of a text that {@link writeStory} writes. */
+export function storyOf(text: string): string {
+  const lines = text.split('\n');
+  return lines
+    .slice(STORY_LINE)
+    .map((line) => `\n${line}`)
+    .join('');
 }
 
-function coreText({ addresses, ttlSeconds, cnames, days, ...usage }: HostCore): string {
-  return [
-    `${writeUsage(usage)} ${base36(ttlSeconds.min)} ${base36(ttlSeconds.max)}`,
-    writeAddresses(Object.entries(addresses).map(([address, atMs]) => [address, atMs / MINUTE_MS])),
-    [base36(cnames.atMs / MINUTE_MS), ...cnames.chain].join(' '),
-    writeDays(days.map(({ dayMs, lookups }) => [dayMs / DAY_MS, lookups])),
-  ].join('\n');
-}
-
-type MinuteOf = readonly [address: string, minute: number];
-
-function writeAddresses(minutes: MinuteOf[]): string {
-  if (minutes.length > 1) minutes.sort(([a, aMinute], [b, bMinute]) => bMinute - aMinute || (a < b ? -1 : 1));
-  let text = '';
-  let latest: number | undefined;
-  for (const [address, minute] of minutes.slice(0, MAX_ADDRESSES)) {
-    if (minute !== latest) text += `${text === '' ? '' : ' '}${base36(minute)}`;
-    latest = minute;
-    text += ` ${address}`;
-  }
-  return text;
-}
-
-function readAddresses(text: string): HostCore['addresses'] {
-  const addresses: Record<string, number> = {};
-  let atMs = 0;
-  for (const word of text === '' ? [] : text.split(' ')) {
-    if (isAddress(word)) addresses[word] = atMs;
-    else atMs = number(word) * MINUTE_MS;
-  }
-  return addresses;
-}
-
-type LookupsOf = readonly [day: number, lookups: number];
-
-function writeDays(days: LookupsOf[]): string {
-  if (days.length > 1) days.sort(([a], [b]) => b - a);
-  let text = '';
-  let before: number | undefined;
-  for (const [day, lookups] of days.slice(0, MAX_DAYS)) {
-    if (before === undefined) text = base36(day);
-    const gap = before === undefined ? 1 : before - day;
-    text += ` ${gap === 1 ? '' : `${base36(gap)}.`}${base36(lookups)}`;
-    before = day;
-  }
-  return text;
-}
-
-function readDays(text: string): HostCore['days'] {
-  if (text === '') return [];
-  const [newest = '0', ...counts] = text.split(' ');
-  let day = number(newest) + 1;
-  return counts.map((word) => {
-    const dot = word.indexOf('.');
-    day -= dot < 0 ? 1 : number(word.slice(0, dot));
-    return { dayMs: day * DAY_MS, lookups: number(word.slice(dot + 1)) };
-  });
-}
-
-export function readFlag(word: string): HostFlag {
-  const [name, since, until] = word.split(':');
-  return {
-    name: name as HostFlagName, // by writeCore
-    sinceMs: Number(since),
-    ...(until === undefined || until === '' ? {} : { untilMs: Number(until) }),
-  };
-}
-
-const base36 = (value: number): string => value.toString(36);
-const number = (text: string): number => Number.parseInt(text, 36);
-const words = (text: string | undefined): string[] =>
-  text === undefined || text === '' ? [] : text.split(' ').filter((word) => word !== '');
-const linesOf = (text: string): string[] => (text === '' ? [] : text.split('\n'));
-
-/** One JSON text a line; written by writeCore only. */
-const jsonLines = <T>(text: string): T[] => linesOf(text).map((line) => JSON.parse(line) as T);
-
-/** Pieces of a text must not end within a character. */
-const asciiJson = (value: unknown): string => JSON.stringify(value).replaceAll(/[^\0-\x7e]/g, escape16);
-const escape16 = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
-
-/** How Redis has states: in one octet. */
-export const STATE_LETTERS = {
-  candidate: 'c',
-  quarantined: 'q',
-  eligible: 'e',
-  ignored: 'i',
-  approved: 'a',
-  applied: 'w',
-  stale: 's',
-  retired: 'r',
-} as const satisfies Readonly<Record<HostState, string>>;
-/** The states by their letters. */
-export const STATES: ReadonlyMap<string, HostState> = new Map(
-  Object.entries(STATE_LETTERS).map(([state, letter]) => [letter, state as HostState]), // its keys
-);
-
-/** `<letter of the state><Unix milliseconds to the base of 36> <reason>` */
-export function writeTransition({ state, reason, atMs }: Transition): string {
-  return `${STATE_LETTERS[state]}${base36(atMs)} ${asciiJson(reason).slice(1, -1)}`;
-}
-
-function readTransition(line: string): Transition {
-  const space = line.indexOf(' ');
-  const state = STATES.get(line.slice(0, 1)) ?? 'candidate';
-  const text = line.slice(space + 1);
-  const reason = text.includes('\\') ? (JSON.parse(`"${text}"`) as string) : text;
-  return { state, reason, atMs: number(line.slice(1, space)) };
+/** The text of a host with the first of these rows (field and usage). */
+export function writeHost(core: HostCore, rows: readonly (readonly [field: string, usage: string])[]): string {
+  const words = rows.slice(0, MAX_TEXT_WORKLOADS).flat();
+  return [...observedLines(core), core.children.join(' '), words.join(' ')].join('\n') + writeStory(core);
 }

@@ -1,8 +1,8 @@
 import type { Hostname } from '../dns/hostname.js';
 import type { HostRecord, HostSummary } from './host-record.js';
-import { SHARDS, shelfKeys } from './keys.js';
+import { hostsKey, SHARDS } from './keys.js';
 import type { RedisCalls } from './redis-calls.js';
-import { parseHash, readHost, readSummary } from './redis-host.js';
+import { readHost, readSummary } from './redis-host.js';
 import type { RedisSchema } from './redis-schema.js';
 
 /** Hosts that are read at once; a script reads what of them is in one shard. */
@@ -12,7 +12,7 @@ const PAGES_AHEAD = 2;
 
 /** Every host in order of its name. Only the names of all are held at once. */
 export function listHosts(calls: RedisCalls, schema: RedisSchema): AsyncGenerator<HostRecord> {
-  return listPages({ calls, schema }, (name, text) => readHost(name, parseHash(text)));
+  return listPages({ calls, schema }, readHost);
 }
 
 /** As {@link listHosts}, what a list shows of them. */
@@ -22,7 +22,7 @@ export function listSummaries(calls: RedisCalls, schema: RedisSchema): AsyncGene
 
 async function* listPages<T>(
   { calls, schema }: { readonly calls: RedisCalls; readonly schema: RedisSchema },
-  decode: (name: Hostname, text: string) => T | undefined,
+  decode: (name: Hostname, reply: string) => T | undefined,
 ): AsyncGenerator<T> {
   await schema.checkAgain();
   const names = await listNames(calls);
@@ -42,16 +42,15 @@ async function* listPages<T>(
 async function readPage<T>(
   calls: RedisCalls,
   names: readonly Hostname[],
-  decode: (name: Hostname, text: string) => T | undefined,
+  decode: (name: Hostname, reply: string) => T | undefined,
 ): Promise<readonly T[]> {
-  const texts = await calls.texts(names);
-  return names.flatMap((name, index) => decode(name, texts[index] ?? '') ?? []);
+  const replies = await calls.read(names);
+  return names.flatMap((name, index) => decode(name, replies[index] ?? '') ?? []);
 }
 
 async function listNames(calls: RedisCalls): Promise<readonly Hostname[]> {
-  const fields = await calls.pipeline((of) => {
-    for (let shard = 0; shard < SHARDS; shard++) for (const key of shelfKeys(shard)) of(shard).hkeys(key);
+  const names = await calls.pipeline((of) => {
+    for (let shard = 0; shard < SHARDS; shard++) of(shard).hkeys(hostsKey(shard));
   });
-  // A shelf also counts the hosts of domains, see keys.ts.
-  return (fields as Hostname[][]).flatMap((names) => names.filter((name) => !name.startsWith('.'))).sort();
+  return (names as Hostname[][]).flat().sort();
 }

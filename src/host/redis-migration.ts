@@ -1,38 +1,53 @@
 import type { Hostname } from '../dns/hostname.js';
-import { pendingField } from './evidence-fields.js';
-import { joinCores } from './host-core.js';
 import type { RejectionCount } from '../observation/rejection.js';
+import { pendingField } from './evidence-fields.js';
+import { joinCores, mergeUsage } from './host-core.js';
+import type { Usage } from './host-record.js';
 import { HostStoreError } from './host-store-error.js';
 import {
   BATCH_TTL_SECONDS,
   batchKey,
-  firstRejectionsKey,
-  hostKey,
-  oldDomainsKey,
-  oldHostKey,
-  oldIndexKey,
+  domainsKey,
+  hostsKey,
+  overflowKey,
   pendingKey,
   rejectionsKey,
-  shardKey,
   shardOf,
   SHARDS,
-  shelfKey,
   sourcesKey,
-  type OldSchema,
+  workloadsKey,
 } from './keys.js';
+import { MAX_TEXT_WORKLOADS } from './lua/text.js';
+import {
+  firstRejectionsKey,
+  OLD_SCHEMAS,
+  oldCountsKey,
+  oldHostKey,
+  oldIndexKeys,
+  oldPendingKey,
+  type OldSchema,
+} from './old-keys.js';
 import type { RedisCalls } from './redis-calls.js';
-import { readRow, shortWorkloadField, writeUsage, isRow, type HostEvidence } from './redis-evidence.js';
-import { parseHash, readCore, SEPARATOR, writeCore, type HostHash } from './redis-host.js';
+import { shortWorkloadField, writeUsage } from './redis-evidence.js';
+import { readCore, readEvidence, readReply, writeHost } from './redis-host.js';
 import { readRejections } from './redis-ledger.js';
-import { readOldCore, readOldEvidence } from './redis-old-host.js';
+import { readOldCore, readOldEvidence, type OldHash } from './redis-old-host.js';
+import { readPieces, readPiecesEvidence } from './redis-old-pieces.js';
 import { registrableDomain } from './registrable-domain.js';
-import type { Usage } from './host-record.js';
-import { mergeUsage } from './host-core.js';
 
 /** Hosts that are taken over in one round trip. */
 const PAGE_HOSTS = 200;
 /** Each failure means that somebody changed a host meanwhile, or took it over. */
 const MAX_FAILURES = 100;
+/** Between field and value in what lua/move.ts compares. */
+const SEPARATOR = '\0';
+
+/** Hosts of an older layout whose names are in one key. */
+interface OldIndex {
+  readonly version: OldSchema;
+  readonly shard: number;
+  readonly key: string;
+}
 
 /**
  * Takes over what older versions of the program have stored, one host after the other: whenever this is stopped, what is
@@ -42,99 +57,144 @@ const MAX_FAILURES = 100;
  * @param calls that do not wait for this to be done.
  */
 export async function takeOver(calls: RedisCalls, isCluster: boolean): Promise<void> {
-  const versions: readonly OldSchema[] = [1, 2];
-  for (const version of versions) {
-    for (const shard of await oldShards(calls, version)) {
+  for (const version of OLD_SCHEMAS) {
+    for (const index of await oldIndexes(calls, version)) {
       if (version === 1 && isCluster) throw acrossSlots();
-      await takeOverShard(calls, version, shard);
+      await takeOverIndex(calls, index);
     }
   }
   await calls.run((of) => {
-    for (let shard = 0; shard < SHARDS; shard++) of(shard).moveCounts([oldDomainsKey(2, shard), shardKey(shard)]);
+    for (let shard = 0; shard < SHARDS; shard++) {
+      of(shard).moveCounts([oldCountsKey(2, shard), overflowKey(shard)], '|lookups', '|examples');
+      of(shard).moveCounts([oldCountsKey(3, shard), overflowKey(shard)], 'lookups', 'examples');
+    }
   });
   await takeOverRejections(calls);
 }
 
-/** The shards that have something in an older layout. */
-async function oldShards(calls: RedisCalls, version: OldSchema): Promise<readonly number[]> {
-  const found = await calls.pipeline((of) => {
-    for (let shard = 0; shard < SHARDS; shard++)
-      of(shard).exists(oldIndexKey(version, shard), oldDomainsKey(version, shard));
-  });
-  return found.flatMap((exists, shard) => (exists === 0 ? [] : [shard]));
-}
-
-/** Whether there is anything to be taken over, and from which version. */
+/** The version that there is something of to be taken over; of several the oldest. */
 export async function findOld(calls: RedisCalls): Promise<OldSchema | undefined> {
-  if ((await oldShards(calls, 2)).length > 0) return 2;
-  const hasRejections = await calls.call((client) => client.exists(firstRejectionsKey()));
-  return hasRejections === 1 || (await oldShards(calls, 1)).length > 0 ? 1 : undefined;
+  if ((await calls.call((client) => client.exists(firstRejectionsKey()))) === 1) return 1;
+  for (const version of OLD_SCHEMAS) if (await hasOld(calls, version)) return version;
+  return undefined;
 }
 
-async function takeOverShard(calls: RedisCalls, version: OldSchema, shard: number): Promise<void> {
+async function hasOld(calls: RedisCalls, version: OldSchema): Promise<boolean> {
+  const found = await calls.pipeline((of) => {
+    for (let shard = 0; shard < SHARDS; shard++) {
+      const counts = version === 1 ? [] : [oldCountsKey(version, shard)];
+      of(shard).exists(...oldIndexKeys(version, shard), ...counts);
+    }
+  });
+  return found.some((count) => count !== 0);
+}
+
+async function oldIndexes(calls: RedisCalls, version: OldSchema): Promise<readonly OldIndex[]> {
+  const all = Array.from({ length: SHARDS }, (_, shard) => shard).flatMap((shard) =>
+    oldIndexKeys(version, shard).map((key): OldIndex => ({ version, shard, key })),
+  );
+  const found = await calls.pipeline((of) => {
+    for (const { shard, key } of all) of(shard).exists(key);
+  });
+  return all.filter((_, at) => found[at] === 1);
+}
+
+async function takeOverIndex(calls: RedisCalls, index: OldIndex): Promise<void> {
   for (let failures = 0; ;) {
-    const index = oldIndexKey(version, shard);
-    const names = (await calls.call((client) => client.zrange(index, '0', String(PAGE_HOSTS - 1)))) as Hostname[]; // by record()
-    if (names.length === 0) return;
-    const moved = await takeOverHosts(calls, { version, shard }, names);
+    const names = await readNames(calls, index);
+    if (names.length === 0) {
+      if (index.version !== 3) return; // the last name took the key with it
+      const [isEnded] = await calls.run((of) => of(index.shard).endIndex([index.key]));
+      if (isEnded === 1) return;
+      continue;
+    }
+    const moved = await takeOverHosts(calls, index, names);
     failures = moved.includes(1) ? 0 : failures + 1;
     if (failures > MAX_FAILURES)
       throw new HostStoreError('HOST_STORE_UNAVAILABLE', 'hosts change too fast to be moved');
   }
 }
 
+/** Some of the names. */
+async function readNames(calls: RedisCalls, { version, key }: OldIndex): Promise<readonly Hostname[]> {
+  if (version !== 3) {
+    return (await calls.call((client) => client.zrange(key, '0', String(PAGE_HOSTS - 1)))) as Hostname[]; // by record()
+  }
+  const fields = (await calls.call((client) => client.hkeys(key))) as Hostname[]; // by record(), and counts of domains
+  return fields.filter((field) => !field.startsWith('.')).slice(0, PAGE_HOSTS);
+}
+
 async function takeOverHosts(
   calls: RedisCalls,
-  { version, shard }: { readonly version: OldSchema; readonly shard: number },
+  { version, shard, key }: OldIndex,
   names: readonly Hostname[],
 ): Promise<readonly unknown[]> {
-  const oldHashes = (await calls.pipeline((of) => {
-    for (const name of names) of(shard).hgetall(oldHostKey(version, shard, name));
-  })) as HostHash[];
-  const texts = await calls.texts(names);
+  const oldKeysOf = (name: Hostname): readonly [string, string] => [
+    oldHostKey(version, shard, name),
+    oldPendingKey(version, shard, name),
+  ];
+  const hashes = (await calls.pipeline((of) => {
+    for (const name of names) for (const oldKey of oldKeysOf(name)) of(shard).hgetall(oldKey);
+  })) as OldHash[];
+  const replies = await calls.read(names);
   return calls.run((of) => {
-    for (const [index, name] of names.entries()) {
-      const [old, text] = [oldHashes[index] ?? {}, texts[index] ?? ''];
-      const keys = [oldHostKey(version, shard, name), oldIndexKey(version, shard), hostKey(name), pendingKey(name), shelfKey(name), shardKey(shardOf(name))]; // prettier-ignore
+    for (const [at, name] of names.entries()) {
+      const [hash = {}, pendingHash = {}] = hashes.slice(2 * at, 2 * at + 2);
+      const reply = replies[at] ?? '';
+      const keys = [...oldKeysOf(name), key, hostsKey(shardOf(name)), pendingKey(name), workloadsKey(name), domainsKey(name)]; // prettier-ignore
+      const read = [hash, pendingHash].flatMap((fields) => Object.entries(fields).flat()).join(SEPARATOR);
+      const { text, pending, workloads } = joinHost({ version, hash: { ...hash, ...pendingHash }, reply });
       const domain = name.startsWith('*.') ? '' : registrableDomain(name);
-      const { fields, pending } = joinHashes(old, parseHash(text));
-      const read = [Object.entries(old).flat().join(SEPARATOR), text];
-      of(shard).moveHost(keys, name, domain, ...read, fields.length, ...fields, ...pending);
+      const remove = version === 3 ? 'HDEL' : 'ZREM';
+      of(shard).moveHost(keys, name, domain, read, reply, remove, text, pending.length, ...pending, ...workloads);
     }
   });
 }
 
 interface Moved {
+  /** Empty when there is no such host. */
+  readonly text: string;
   /** Fields and values, alternating. */
-  readonly fields: readonly string[];
   readonly pending: readonly string[];
+  /** Those that the text has no room for. */
+  readonly workloads: readonly string[];
+}
+
+interface OldHost {
+  readonly version: OldSchema;
+  readonly hash: OldHash;
+  /** What the store has of the host since, by lua/read.ts. */
+  readonly reply: string;
 }
 
 /** A host of an older layout, and what the store has of it since. */
-function joinHashes(old: HostHash, hash: HostHash): Moved {
-  const oldCore = readOldCore(old);
-  if (oldCore === undefined) return { fields: [], pending: [] };
-  const known = readCore(hash);
+function joinHost({ version, hash, reply }: OldHost): Moved {
+  const oldCore = version === 3 ? readPieces(hash) : readOldCore(hash);
+  if (oldCore === undefined) return { text: '', pending: [], workloads: [] };
+  const host = readReply(reply);
+  const known = readCore(host.text);
   const core = known === undefined ? oldCore : joinCores(known, oldCore);
-  const evidence: HostEvidence = { workloads: [], pending: [] };
-  for (const field of Object.keys(hash)) if (isRow(field)) readRow(field, hash[field] ?? '', evidence);
-  const more = readOldEvidence(old);
-  const workloads = new Map<string, Usage>();
-  for (const one of [...evidence.workloads, ...more.workloads]) {
-    const field = shortWorkloadField(one.workload, one.attribution);
-    workloads.set(field, mergeUsage(workloads.get(field), one));
-  }
-  const pending = new Map<string, Usage>();
-  for (const one of [...evidence.pending, ...more.pending]) {
-    pending.set(pendingField(one), mergeUsage(pending.get(pendingField(one)), one));
-  }
-  const waiting = pending.size === 0 ? [] : ['q', String(pending.size)];
-  const texts = Object.entries(writeCore(core, true)).filter(([, value]) => value !== '');
-  return { fields: [...texts.flat(), ...waiting, ...rowsOf(workloads)], pending: rowsOf(pending) };
+  const evidence = [readEvidence(host), version === 3 ? readPiecesEvidence(hash) : readOldEvidence(hash)];
+  const pending = joinRows(evidence.flatMap((one) => one.pending), pendingField); // prettier-ignore
+  const workloads = joinRows(
+    evidence.flatMap((one) => one.workloads),
+    ({ workload, attribution }) => shortWorkloadField(workload, attribution),
+  );
+  return {
+    text: writeHost(core, workloads),
+    pending: pending.flat(),
+    workloads: workloads.slice(MAX_TEXT_WORKLOADS).flat(),
+  };
 }
 
-const rowsOf = (rows: ReadonlyMap<string, Usage>): readonly string[] =>
-  [...rows].flatMap(([field, usage]) => [field, writeUsage(usage)]);
+function joinRows<R extends Usage>(
+  rows: readonly R[],
+  fieldOf: (row: R) => string,
+): readonly (readonly [field: string, usage: string])[] {
+  const joined = new Map<string, Usage>();
+  for (const row of rows) joined.set(fieldOf(row), mergeUsage(joined.get(fieldOf(row)), row));
+  return Array.from(joined, ([field, usage]) => [field, writeUsage(usage)]);
+}
 
 /** As one batch, which counts once. */
 async function takeOverRejections(calls: RedisCalls): Promise<void> {

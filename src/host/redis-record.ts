@@ -4,16 +4,16 @@ import type { StoreLimits } from './host-store.js';
 import {
   BATCH_TTL_SECONDS,
   batchKey,
-  hostKeyPrefix,
+  domainsKey,
+  hostsKey,
+  overflowKey,
   parentsKey,
   pendingKeyPrefix,
-  shardKey,
   shardOf,
   SHARDS,
-  shelfKey,
 } from './keys.js';
 import { writeUsage } from './redis-evidence.js';
-import { observedLines } from './redis-host.js';
+import { groupLines } from './redis-observed.js';
 
 /** Keys and arguments of one call of `lua/record.ts`. */
 export interface RecordCall {
@@ -29,12 +29,12 @@ export function toRecordCalls(
   { maxHostsPerDomain, maxHosts }: StoreLimits,
 ): readonly RecordCall[] {
   return Array.from(groupByShard(groups), ([shard, some]): RecordCall => {
-    const [hosts, pending] = [hostKeyPrefix(shard), pendingKeyPrefix(shard)];
-    const keys = [batchKey(shard, source), shardKey(shard), parentsKey(shard)];
+    const pending = pendingKeyPrefix(shard);
+    const keys = [batchKey(shard, source), hostsKey(shard), overflowKey(shard), parentsKey(shard)];
     const most = [maxHostsPerDomain, Math.ceil((2 * maxHosts) / SHARDS)];
-    const args: (string | number)[] = [sequence, BATCH_TTL_SECONDS, hosts, pending, ...most];
+    const args: (string | number)[] = [sequence, BATCH_TTL_SECONDS, pending, ...most];
     for (const group of some) {
-      keys.push(hosts + group.hostname, pending + group.hostname, shelfKey(group.hostname));
+      keys.push(pending + group.hostname, domainsKey(group.hostname));
       addArguments(args, group);
     }
     return { shard, keys, args };
@@ -53,7 +53,7 @@ function groupByShard(groups: readonly ObservationGroup[]): ReadonlyMap<number, 
 }
 
 function addArguments(to: (string | number)[], group: ObservationGroup): void {
-  to.push(group.hostname, registrableDomain(group.hostname), ...observedLines(group), group.rows.size);
+  to.push(group.hostname, registrableDomain(group.hostname), ...groupLines(group), group.rows.size);
   for (const [field, { dayField, firstMs, lastMs, lookups }] of group.rows) {
     to.push(field, dayField, writeUsage({ firstSeenMs: firstMs, lastSeenMs: lastMs, lookups }));
   }

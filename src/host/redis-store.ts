@@ -28,16 +28,17 @@ import {
 import {
   BATCH_TTL_SECONDS,
   batchKey,
-  hostKey,
+  domainsKey,
+  hostsKey,
+  overflowKey,
   parentsKey,
   pendingKey,
   rejectionsKey,
   SCHEMA,
-  shardKey,
   shardOf,
   SHARDS,
-  shelfKey,
   sourcesKey,
+  workloadsKey,
 } from './keys.js';
 import { groupObservations } from './observation-group.js';
 import type { TailBatch } from './observation-feed.js';
@@ -45,11 +46,12 @@ import { RedisCalls } from './redis-calls.js';
 import { RedisConnection, type RedisConnectionOptions } from './redis-connection.js';
 import { editHosts } from './redis-edit.js';
 import { shortWorkloadField } from './redis-evidence.js';
-import { readHost, STATE_LETTERS, writeTransition } from './redis-host.js';
+import { readHost } from './redis-host.js';
 import { RedisLedger } from './redis-ledger.js';
 import { listHosts, listSummaries } from './redis-list.js';
 import { toRecordCalls } from './redis-record.js';
 import { RedisSchema } from './redis-schema.js';
+import { STATE_LETTERS, writeTransition } from './redis-story.js';
 import { RedisTail } from './redis-tail.js';
 import { registrableDomain } from './registrable-domain.js';
 import type { SourceReport, SourceStatus } from './source.js';
@@ -114,15 +116,15 @@ class RedisStore implements HostStore {
   }
 
   async get(hostname: Hostname): Promise<HostRecord | undefined> {
-    const [hash] = await this.#calls.hashes([hostname]);
-    return hash && readHost(hostname, hash);
+    const [reply = ''] = await this.#calls.read([hostname]);
+    return readHost(hostname, reply);
   }
 
   async attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
     await this.#calls.run((of) => {
       for (const { hostname, evidence, workload, attribution } of attributions) {
         const fields = [pendingField(evidence), shortWorkloadField(workload, attribution)];
-        of(shardOf(hostname)).attributeEvidence([hostKey(hostname), pendingKey(hostname)], ...fields);
+        of(shardOf(hostname)).attributeEvidence(keysOf(hostname), hostname, ...fields);
       }
     });
   }
@@ -130,7 +132,7 @@ class RedisStore implements HostStore {
   async dismiss(evidence: readonly Pick<EvidenceAttribution, 'hostname' | 'evidence'>[]): Promise<void> {
     await this.#calls.run((of) => {
       for (const { hostname, evidence: one } of evidence) {
-        of(shardOf(hostname)).attributeEvidence([hostKey(hostname), pendingKey(hostname)], pendingField(one), '');
+        of(shardOf(hostname)).attributeEvidence(keysOf(hostname), hostname, pendingField(one), '');
       }
     });
   }
@@ -139,7 +141,7 @@ class RedisStore implements HostStore {
     await this.#calls.run((of) => {
       for (const { hostname, from, to, reason, atMs } of transitions) {
         const line = writeTransition({ state: to, reason, atMs });
-        of(shardOf(hostname)).transitionHost([hostKey(hostname)], STATE_LETTERS[from], STATE_LETTERS[to], line);
+        of(shardOf(hostname)).transitionHost([hostsKey(shardOf(hostname))], hostname, STATE_LETTERS[from], line);
       }
     });
   }
@@ -179,8 +181,8 @@ class RedisStore implements HostStore {
       for (let start = 0; start < children.length; start += PAGE_CHILDREN) {
         await this.#calls.run((of) => {
           for (const child of children.slice(start, start + PAGE_CHILDREN)) {
-            const keys = [child, hostname].flatMap((name) => [hostKey(name), pendingKey(name)]);
-            of(shard).foldChild([...keys, shelfKey(child), shardKey(shard)], child, registrableDomain(child));
+            const keys = [...keysOf(child), pendingKey(hostname), workloadsKey(hostname), domainsKey(child)];
+            of(shard).foldChild(keys, child, hostname, registrableDomain(child));
           }
         });
       }
@@ -190,21 +192,25 @@ class RedisStore implements HostStore {
   async forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void> {
     await this.#calls.run((of) => {
       for (const { hostname, lastSeenMs } of hosts) {
-        const shard = shardOf(hostname);
-        const keys = [hostKey(hostname), pendingKey(hostname), shelfKey(hostname), shardKey(shard)];
-        of(shard).forgetHost(keys, hostname, registrableDomain(hostname), lastSeenMs);
+        const keys = [...keysOf(hostname), domainsKey(hostname)];
+        of(shardOf(hostname)).forgetHost(keys, hostname, registrableDomain(hostname), lastSeenMs);
       }
     });
   }
 
   async statistics(): Promise<StoreStatistics> {
     const startMs = performance.now();
-    const shards = await this.#calls.pipeline((of) => {
-      for (let shard = 0; shard < SHARDS; shard++) of(shard).hmget(shardKey(shard), 'hosts', 'lookups', 'examples');
+    const replies = await this.#calls.pipeline((of) => {
+      for (let shard = 0; shard < SHARDS; shard++) {
+        of(shard).hlen(hostsKey(shard));
+        of(shard).hmget(overflowKey(shard), 'lookups', 'examples');
+      }
     });
-    const counts = shards as readonly (readonly (string | null)[])[]; // HMGET's replies
-    const hosts = counts.reduce((sum, [count]) => sum + Number(count ?? 0), 0);
-    const overflow = counts.reduce(addOverflow, NO_OVERFLOW);
+    let [hosts, overflow] = [0, NO_OVERFLOW];
+    for (let at = 0; at < replies.length; at += 2) {
+      hosts += Number(replies[at]);
+      overflow = addOverflow(overflow, replies[at + 1] as readonly (string | null)[]); // HMGET's reply
+    }
     return { kind: 'redis', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
   }
 
@@ -261,7 +267,14 @@ class RedisStore implements HostStore {
   }
 }
 
-function addOverflow(sum: StoreOverflow, [, lookups, names]: readonly (string | null)[]): StoreOverflow {
+/** Those of a host itself. */
+const keysOf = (hostname: Hostname): readonly string[] => [
+  hostsKey(shardOf(hostname)),
+  pendingKey(hostname),
+  workloadsKey(hostname),
+];
+
+function addOverflow(sum: StoreOverflow, [lookups, names]: readonly (string | null)[]): StoreOverflow {
   const examples = (names ?? '').split(' ').filter((name) => name !== '');
   return { lookups: sum.lookups + Number(lookups ?? 0), examples: examples.reduce(addChild, sum.examples) };
 }

@@ -154,6 +154,35 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         expect(record?.lookups).toBe(3);
       }));
 
+    it('keeps the workloads of a host that everybody uses, also when a parent takes them over', () =>
+      withStore(async (store) => {
+        const clients = Array.from({ length: 40 }, (_, n) => `10.244.1.${n}`);
+        const workloadOf = (n: number) => ({
+          namespace: `team-${String(n).padStart(2, '0')}`,
+          kind: 'Deployment',
+          name: 'web',
+        });
+        const look = (hostname: Hostname) => clients.map((client) => observation({ hostname, client }));
+        const evidenceOf = (client: string) => ({ client, slotMs: observation().firstObservedAtMs });
+        const attribute = (hostname: Hostname) =>
+          store.attribute(
+            clients.map((client, n) => ({ hostname, evidence: evidenceOf(client), workload: workloadOf(n), attribution: 'exact' })), // prettier-ignore
+          );
+        const child = 'x.tunnel.example.com' as Hostname; // valid by hand
+        const row = '*.tunnel.example.com' as Hostname; // as rows of parents are named
+        for (const sequence of [1, 2]) {
+          await store.record(batch(sequence, look(child)));
+          await attribute(child);
+        }
+        const expected = clients.map((_, n) => [workloadOf(n), 2 * observation().lookups]);
+        const found = async (hostname: Hostname) =>
+          (await store.get(hostname))?.workloads.map(({ workload, lookups }) => [workload, lookups]);
+        expect(await found(child)).toEqual(expected);
+        await store.quarantine([{ hostname: row, children: [child], atMs: 1 }]);
+        expect(await found(child)).toBeUndefined();
+        expect(await found(row)).toEqual(expected);
+      }));
+
     it('drops pending evidence that is no use of its host, once', () =>
       withStore(async (store) => {
         await store.record(batch(1, [observation(), observation({ client: '10.244.0.8' })]));

@@ -1,5 +1,4 @@
 import { ClassicLevel } from 'classic-level';
-import { Redis as Client } from 'ioredis';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hostname } from '../../src/dns/hostname.js';
@@ -9,32 +8,22 @@ import type { HostStore } from '../../src/host/host-store.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { ROOT } from '../support/command.js';
 import { startPart } from '../support/process.js';
-import { startRedis, type Redis } from '../support/redis.js';
+import { shareRedis } from '../support/redis.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
+import { batch, observation } from './host-store.contract.js';
 
 /** Written by the programs of those versions: what they said of their store, and all that was in it. */
 interface OldStore {
   readonly expected: { readonly hosts: readonly HostRecord[] } & Readonly<Record<string, unknown>>;
   /** Commands that fill a Redis. */
   readonly redis: readonly (readonly [string, ...string[]])[];
-  readonly embedded: readonly (readonly [string, unknown])[];
+  /** Absent where LevelDB has it in no other way now. */
+  readonly embedded?: readonly (readonly [string, unknown])[];
 }
 
-const VERSIONS = [1, 2] as const;
+const server = shareRedis();
 const directory = createTemporaryDirectory();
-let server: Redis;
-let admin: Client;
-
-beforeAll(async () => {
-  server = await startRedis({ args: ['--appendonly', 'no'] });
-  admin = new Client(server.url);
-});
-
-afterAll(async () => {
-  await admin.quit();
-  await server.stop();
-});
 
 function readOld(version: number): OldStore {
   return JSON.parse(readFileSync(join(ROOT, 'test', 'host', 'old-stores', `${version}.json`), 'utf8')) as OldStore;
@@ -49,19 +38,21 @@ function expectedOf({ expected }: OldStore) {
 async function stateOf(store: HostStore, { expected }: OldStore) {
   const hosts: HostRecord[] = [];
   for await (const host of store.list()) hosts.push(host);
-  const rejections = await store.rejections();
-  if (expected['sources'] === undefined) return { hosts, rejections };
-  return { hosts, rejections, sources: await store.sources(), blindWindows: await store.blindWindows() };
+  const state: Record<string, unknown> = { hosts, rejections: await store.rejections() };
+  if (expected['sources'] !== undefined) {
+    Object.assign(state, { sources: await store.sources(), blindWindows: await store.blindWindows() });
+  }
+  return expected['overflow'] === undefined ? state : { ...state, overflow: (await store.statistics()).overflow };
 }
 
 async function fillRedis(commands: OldStore['redis']): Promise<void> {
-  await admin.flushall();
-  const pipeline = admin.pipeline();
+  await server.admin.flushall();
+  const pipeline = server.admin.pipeline();
   for (const [name, ...args] of commands) pipeline.call(name, ...args);
   await pipeline.exec();
 }
 
-async function fillLevel(path: string, entries: OldStore['embedded']): Promise<void> {
+async function fillLevel(path: string, entries: OldStore['embedded'] = []): Promise<void> {
   const level = new ClassicLevel<string, unknown>(path, { valueEncoding: 'json' });
   await level.open();
   const batch = level.batch();
@@ -72,26 +63,46 @@ async function fillLevel(path: string, entries: OldStore['embedded']): Promise<v
 
 /** Batches of version 1 expire by themselves. */
 const oldKeys = async (): Promise<readonly string[]> =>
-  (await admin.keys('istio-discovery:*')).filter((key) =>
-    /:1:(?!.*:batch:)|:2:\{..\}:(?:host|hosts|domains)\b/.test(key),
+  (await server.admin.keys('istio-discovery:*')).filter((key) =>
+    /:1:(?!.*:batch:)|:2:\{..\}:(?:host|hosts|domains)\b|:3:/.test(key),
   );
 
-/** Many hosts of version 2, each as the one of the recorded store, and where none but the name differs. */
+/** Many hosts of an older version, each as one of the recorded store, and where none but the name differs. */
 function manyHosts({ redis }: OldStore, count: number): OldStore['redis'] {
-  const [, , ...fields] = redis.find(([, key]) => key?.endsWith(':host:www.example.com') === true) ?? ['', ''];
+  const model = redis.find(([, key = '']) => key.endsWith(':host:www.example.com')) ?? ['', ''];
+  const [, key = '', ...fields] = model;
   const names = Array.from({ length: count }, (_, index) => `h${index}.example.com`);
-  const prefix = `istio-discovery:2:${/\{..\}/.exec(redis.find(([, key]) => key?.endsWith(':host:www.example.com') === true)?.[1] ?? '')?.[0] ?? ''}`; // prettier-ignore
+  const [prefix = '', version = '', shard = ''] = /^istio-discovery:(.):(\{..\})/.exec(key) ?? [];
+  const index: OldStore['redis'] =
+    version === '3'
+      ? [['hset', shelfOf(redis), ...names.flatMap((name) => [name, '']), '.example.com', String(count)]]
+      : [['zadd', `${prefix}:hosts`, ...names.flatMap((name) => ['0', name])]];
+  expect(shard).not.toBe('');
   return [
-    ['set', 'istio-discovery:schema', '2'],
-    ['zadd', `${prefix}:hosts`, ...names.flatMap((name) => ['0', name])],
+    ['set', 'istio-discovery:schema', version],
+    ...index,
     ...names.map((name) => ['hset', `${prefix}:host:${name}`, ...fields] as const),
   ];
 }
 
-describe.each(VERSIONS)('a store of version %i', (version) => {
+/** The shelf of `www.example.com`. */
+const shelfOf = (redis: OldStore['redis']): string =>
+  redis.find(([, key = '', ...fields]) => key.includes(':shelf:') && fields.includes('www.example.com'))?.[1] ?? '';
+
+/** That a host which comes later has no room any more in the domain of those that were taken over. */
+async function expectNoRoom(store: HostStore, old: OldStore): Promise<void> {
+  const { lastSeenMs } = old.expected.hosts.find(({ hostname }) => hostname === 'www.example.com') ?? { lastSeenMs: 0 };
+  const hostname = 'third.example.com' as Hostname; // valid by hand
+  const later = observation({ hostname, firstObservedAtMs: lastSeenMs, lastObservedAtMs: lastSeenMs });
+  await store.record(batch(1, [later], 'later'));
+  expect(await store.get(hostname)).toBeUndefined();
+  await store.close();
+}
+
+describe.each([1, 2, 3])('a store of version %i in Redis', (version) => {
   const old = readOld(version);
 
-  it('is brought up to date in Redis, by several programs at once, and nothing is lost', async () => {
+  it('is brought up to date, by several programs at once, and nothing is lost', async () => {
     await fillRedis(old.redis);
     const stores = [1, 2, 3].map(() => openRedisStore({ url: server.url }));
     const states = await Promise.all(stores.map((store) => stateOf(store, old)));
@@ -101,7 +112,31 @@ describe.each(VERSIONS)('a store of version %i', (version) => {
     for (const store of stores) await store.close();
   });
 
-  it('is brought up to date in LevelDB, and nothing is lost', async () => {
+  it('counts the hosts of its domains afterwards, so that caps hold', async () => {
+    await fillRedis(old.redis);
+    await expectNoRoom(openRedisStore({ url: server.url }, { maxHostsPerDomain: 2, maxHosts: 1000 }), old);
+  });
+
+  it('is refused by code and left as it is where a command only looks', async () => {
+    await fillRedis(old.redis);
+    const before = await contents();
+    const store = openRedisStore({ url: server.url, mayTakeOver: false });
+    await expect(stateOf(store, old)).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
+    await store.close();
+    expect(await contents()).toEqual(before);
+  });
+});
+
+/** What Redis holds, octet by octet. */
+async function contents(): Promise<readonly (readonly [key: string, dump: string])[]> {
+  const keys = (await server.admin.keys('*')).toSorted();
+  return Promise.all(keys.map(async (key) => [key, (await server.admin.dumpBuffer(key)).toString('hex')] as const));
+}
+
+describe.each([1, 2])('a store of version %i in LevelDB', (version) => {
+  const old = readOld(version);
+
+  it('is brought up to date, and nothing is lost', async () => {
     const path = directory.file(`level-${version}`);
     await fillLevel(path, old.embedded);
     for (let opened = 0; opened < 2; opened++) {
@@ -114,41 +149,10 @@ describe.each(VERSIONS)('a store of version %i', (version) => {
   it('counts the hosts of its domains afterwards, so that caps hold', async () => {
     const path = directory.file(`caps-${version}`);
     await fillLevel(path, old.embedded);
-    await fillRedis(old.redis);
-    const limits = { maxHostsPerDomain: 2, maxHosts: 1000 };
-    for (const store of [openRedisStore({ url: server.url }, limits), await openEmbeddedStore(path, limits)]) {
-      const [known] = old.expected.hosts.filter(({ hostname }) => hostname === 'www.example.com');
-      await store.record({
-        source: 'later',
-        sequence: 1,
-        rejections: [],
-        observations: [
-          {
-            hostname: 'third.example.com' as Hostname, // valid by hand
-            client: '10.244.0.1',
-            addresses: ['192.0.2.1'],
-            ttlSeconds: { min: 1, max: 1 },
-            cnames: [],
-            firstObservedAtMs: known?.lastSeenMs ?? 0,
-            lastObservedAtMs: known?.lastSeenMs ?? 0,
-            lookups: 1,
-            origin: 'dnstap',
-          },
-        ],
-      });
-      expect(await store.get('third.example.com' as Hostname)).toBeUndefined(); // valid by hand
-      await store.close();
-    }
+    await expectNoRoom(await openEmbeddedStore(path, { maxHostsPerDomain: 2, maxHosts: 1000 }), old);
   });
 
   it('is refused by code and left as it is where a command only looks', async () => {
-    await fillRedis(old.redis);
-    const before = await admin.keys('*');
-    const store = openRedisStore({ url: server.url, mayTakeOver: false });
-    await expect(stateOf(store, old)).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
-    await store.close();
-    expect((await admin.keys('*')).toSorted()).toEqual(before.toSorted());
-
     const path = directory.file(`looked-at-${version}`);
     await fillLevel(path, old.embedded);
     await expect(useEmbeddedStore(path)).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
@@ -158,8 +162,8 @@ describe.each(VERSIONS)('a store of version %i', (version) => {
   });
 });
 
-describe('taking over', () => {
-  const old = readOld(2);
+describe.each([2, 3])('taking over version %i', (version) => {
+  const old = readOld(version);
   const HOSTS = 6000;
 
   it('goes on in Redis after kill -9 half way', async () => {
@@ -183,16 +187,18 @@ describe('taking over', () => {
     const store = openRedisStore({ url: server.url });
     const before = await lookupsOf(store);
     const again = manyHosts(old, 3).filter(([name]) => name !== 'set');
-    for (const [name, ...args] of again) await admin.call(name, ...args);
+    for (const [name, ...args] of again) await server.admin.call(name, ...args);
     const [each = 0] = before;
     expect(await lookupsOf(store)).toEqual([2 * each, 2 * each, each]);
     await store.close();
   });
+});
 
+describe('taking over', () => {
   it('goes on in LevelDB after kill -9 half way', async () => {
     const path = directory.file('killed');
     const first = readOld(1);
-    const core = first.embedded.find(([key]) => key === 'host!www.example.com')?.[1];
+    const core = first.embedded?.find(([key]) => key === 'host!www.example.com')?.[1];
     const hosts = Array.from({ length: 40_000 }, (_, index) => [`host!h${index}.example.com`, core] as const);
     await fillLevel(path, [['schema', 1], ...hosts]);
     const before = sizeOf(path);

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Redis as Client } from 'ioredis';
 import type { Hostname } from '../../src/dns/hostname.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { ROOT } from '../support/command.js';
-import { startRedis, type Redis } from '../support/redis.js';
+import { shareRedis } from '../support/redis.js';
 import { batch, observation } from './host-store.contract.js';
 
 const LINE = /^ACL SETUSER istio-discovery .*$/m.exec(
@@ -13,29 +12,19 @@ const LINE = /^ACL SETUSER istio-discovery .*$/m.exec(
 const WORDS = (LINE ?? '').split(' ').slice(2);
 const COMMANDS = WORDS.filter((word) => word.startsWith('+')).map((word) => word.slice(1));
 
-let server: Redis;
-let admin: Client;
-
-beforeAll(async () => {
-  server = await startRedis();
-  admin = new Client(server.url);
-});
-
-afterAll(async () => {
-  await admin.quit();
-});
+const redis = shareRedis();
 
 async function setUser(words: readonly string[]): Promise<void> {
-  await admin.call('acl', 'deluser', 'istio-discovery');
-  await admin.call('acl', 'setuser', ...words);
-  await admin.call('acl', 'log', 'reset');
-  await admin.flushall();
-  await admin.zadd('istio-discovery:2:{07}:hosts', 0, 'old.example.com'); // of an older version
+  await redis.admin.call('acl', 'deluser', 'istio-discovery');
+  await redis.admin.call('acl', 'setuser', ...words);
+  await redis.admin.call('acl', 'log', 'reset');
+  await redis.admin.flushall();
+  await redis.admin.zadd('istio-discovery:2:{07}:hosts', 0, 'old.example.com'); // of an older version
 }
 
 /** What the ACL refused: `command hset`, `key …`, `channel …`. */
 async function refused(): Promise<readonly string[]> {
-  const log = (await admin.call('acl', 'log')) as readonly (readonly string[])[];
+  const log = (await redis.admin.call('acl', 'log')) as readonly (readonly string[])[];
   return log.map((entry) => {
     const field = (name: string): string => String(entry[entry.indexOf(name) + 1]).toLowerCase();
     return `${field('reason')} ${field('object')}`;
@@ -44,7 +33,7 @@ async function refused(): Promise<readonly string[]> {
 
 /** Everything that is ever asked of the store; failures are what the ACL's log is for. */
 async function useEverything(): Promise<number> {
-  const store = openRedisStore({ url: server.url.replace('//', '//istio-discovery:PASSWORD@') });
+  const store = openRedisStore({ url: redis.url.replace('//', '//istio-discovery:PASSWORD@') });
   let failures = 0;
   const attempt = async (work: () => Promise<unknown>): Promise<void> => {
     await work().catch(() => (failures += 1));
@@ -60,7 +49,7 @@ async function useEverything(): Promise<number> {
   })().catch(() => (failures += 1));
   const rejections = [{ reason: 'nxdomain' as const, responses: 1, examples: ['a.example.com'] }];
   // The lease of the watcher has to be there before the collector looks for it.
-  for (let tries = 0; tries < 100 && (await admin.exists('istio-discovery:2:{00}:tail')) === 0; tries++) {
+  for (let tries = 0; tries < 100 && (await redis.admin.exists('istio-discovery:2:{00}:tail')) === 0; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
   const both = [observation(), observation({ hostname: api })];
@@ -105,7 +94,7 @@ describe('the user of the ACL in the README', () => {
 
   it('is told by code that it lacks a right', async () => {
     await setUser([...WORDS, '-hset']);
-    const store = openRedisStore({ url: server.url.replace('//', '//istio-discovery:PASSWORD@') });
+    const store = openRedisStore({ url: redis.url.replace('//', '//istio-discovery:PASSWORD@') });
     await expect(store.record(batch(1, [observation()]))).rejects.toMatchObject({ code: 'HOST_STORE_DENIED' });
     await store.close();
   });

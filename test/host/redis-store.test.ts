@@ -53,7 +53,7 @@ describe('Redis store', () => {
     expect(await client.dbsize()).toBe(before);
     await client.flushall();
     await store.record(batch(1, [observation()]));
-    expect(await client.get('istio-discovery:schema')).toBe('3');
+    expect(await client.get('istio-discovery:schema')).toBe('4');
     await client.quit();
     await store.close();
   });

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
-import { Redis as Client } from 'ioredis';
 import type { Hostname } from '../../src/dns/hostname.js';
 import { openEmbeddedStore } from '../../src/host/embedded-store.js';
 import { DECISION_KINDS, HOST_STATES, type HostRecord } from '../../src/host/host-record.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
-import { startRedis, type Redis } from '../support/redis.js';
+import { MAX_ADDRESSES } from '../../src/observation/observation.js';
+import { shareRedis } from '../support/redis.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { batch, observation } from './host-store.contract.js';
 
@@ -13,6 +13,11 @@ const NOON_MS = Date.UTC(2026, 0, 1, 12);
 const SLOT_MS = 10_000;
 const HOSTS = ['api.example.com', 'www.example.com', 'www.example.net'] as Hostname[]; // valid by hand
 const CLIENTS = ['10.244.0.7', '2001:db8::7'];
+/** More than are kept. */
+const ADDRESSES = Array.from({ length: 14 }, (_, n) => [
+  `192.0.2.${n + 1}`,
+  `2001:db8::${(n + 1).toString(16)}`,
+]).flat();
 const WORKLOADS = ['web', 'job'].map((name) => ({ namespace: 'shop', kind: 'Deployment', name }));
 
 const host = fc.constantFrom(...HOSTS);
@@ -22,7 +27,7 @@ const atMs = fc.integer({ min: NOON_MS, max: NOON_MS + 1000 });
 const look = fc.record({
   hostname: host,
   client: fc.constantFrom(...CLIENTS),
-  addresses: fc.uniqueArray(fc.constantFrom('192.0.2.1', '192.0.2.2', '2001:db8::1'), { minLength: 1 }),
+  addresses: fc.uniqueArray(fc.constantFrom(...ADDRESSES), { minLength: 1, maxLength: MAX_ADDRESSES }),
   cnames: fc.constantFrom([], ['x.example.net'], ['y.example.net', 'z.example.net']),
   slot,
   offset: fc.integer({ min: 0, max: SLOT_MS - 1 }),
@@ -79,23 +84,13 @@ async function stateOf(store: HostStore): Promise<unknown> {
   return [records, await store.sources(), await store.rejections()];
 }
 
-let server: Redis;
-let admin: Client;
+const server = shareRedis();
 const directory = createTemporaryDirectory();
-
-beforeAll(async () => {
-  server = await startRedis({ args: ['--appendonly', 'no'] });
-  admin = new Client(server.url);
-});
-
-afterAll(async () => {
-  await admin.quit();
-});
 
 let opened = 0;
 
 async function withStores(use: (stores: readonly HostStore[]) => Promise<void>): Promise<void> {
-  await admin.flushall();
+  await server.admin.flushall();
   opened += 1;
   const stores = [openRedisStore({ url: server.url }), await openEmbeddedStore(directory.file(`store-${opened}`))];
   try {

@@ -1,3 +1,4 @@
+import { Redis as Client } from 'ioredis';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { freePort } from './free-port.js';
@@ -20,6 +21,38 @@ export async function startRedis({ args = [] }: { readonly args?: readonly strin
     ready: async () => answersPing(port),
   });
   return { ...partMethods(process), port, url: `redis://127.0.0.1:${port}` };
+}
+
+/** A Redis that the tests of one file share, and a client to look into it with. */
+export interface SharedRedis {
+  readonly url: string;
+  readonly admin: Client;
+}
+
+/** Starts a Redis before the tests of the file and stops it after them; what it is given is gone with it. */
+export function shareRedis(): SharedRedis {
+  let server: Redis | undefined;
+  let admin: Client | undefined;
+  beforeAll(async () => {
+    server = await startRedis({ args: ['--appendonly', 'no'] });
+    admin = new Client(server.url);
+  });
+  afterAll(async () => {
+    await admin?.quit();
+    await server?.stop();
+  });
+  const started = <T>(part: T | undefined): T => {
+    if (part === undefined) throw new Error('Redis starts before the first test of the file');
+    return part;
+  };
+  return {
+    get url() {
+      return started(server).url;
+    },
+    get admin() {
+      return started(admin);
+    },
+  };
 }
 
 function redisArguments(port: number): readonly string[] {

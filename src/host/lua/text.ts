@@ -1,53 +1,18 @@
-/** How many fields of a host's hash hold one text, and how much each; see redis-host.ts. */
-export const PIECES = 8;
-/** Redis keeps hashes compactly whose values have no more than 64 octets; one less spares an octet in each. */
-export const PIECE_OCTETS = 63;
+/**
+ * Workloads that a host's text has room for; more are in a hash of their own. Most hosts have few, and a text is written
+ * as a whole whenever the host is looked up.
+ */
+export const MAX_TEXT_WORKLOADS = 16;
 
-/** The fields that hold a text: `x`, `x1`, `x2`, … */
-export function pieceFields(field: string): readonly string[] {
-  return Array.from({ length: PIECES }, (_, index) => (index === 0 ? field : `${field}${index}`));
-}
-
-const quoted = (fields: readonly string[]): string => fields.map((field) => `'${field}'`).join(', ');
-
-/** Local functions for scripts that change texts which are stored in pieces. */
-export const PIECE_FUNCTIONS = `
-local OBSERVED = { ${quoted(pieceFields('h'))} }
-local STEPS = { ${quoted(pieceFields('x'))} }
-local CHILDREN = { ${quoted(pieceFields('e'))} }
-
--- The text whose pieces are known[from], known[from + 1], …; nil when there is none.
-local function join(known, from)
-  local text = known[from]
-  if not text then return nil end
-  for i = from + 1, from + ${PIECES - 1} do
-    if not known[i] then return text end
-    text = text .. known[i]
-  end
-  return text
+/** Local functions for scripts that change the text of a host, see redis-host.ts. */
+export const TEXT_FUNCTIONS = `
+-- The observed lines, children, workloads and the story, whose lines each begin with the end of the line before.
+local function take(text)
+  return string.match(text, '^([^\\n]*\\n[^\\n]*\\n[^\\n]*\\n[^\\n]*)\\n([^\\n]*)\\n([^\\n]*)(.*)$')
 end
 
-local function read(key, fields) return join(redis.call('HMGET', key, unpack(fields)), 1) end
-
--- Adds to set and gone what has to change for the text after to be stored where before was.
-local function split(fields, before, after, set, gone)
-  local from, i = 1, 1
-  while from <= #after or from <= #before do
-    local to = i < ${PIECES} and from + ${PIECE_OCTETS - 1} or -1
-    local piece = string.sub(after, from, to)
-    if piece == '' then gone[#gone + 1] = fields[i]
-    elseif piece ~= string.sub(before, from, to) then
-      set[#set + 1] = fields[i]
-      set[#set + 1] = piece
-    end
-    if to < 0 then return end
-    from, i = from + ${PIECE_OCTETS}, i + 1
-  end
-end
-
-local function write(key, set, gone)
-  if #set > 0 then redis.call('HSET', key, unpack(set)) end
-  if #gone > 0 then redis.call('HDEL', key, unpack(gone)) end
+local function stateOf(story)
+  return string.match(story, '\\nt(.)[^\\n]*$') or string.match(story, '^\\ni(.)') or 'c'
 end
 `;
 
@@ -72,6 +37,25 @@ local function usage(known, more)
   local last = math.max(f + tonumber(span, 36), moreF + tonumber(moreSpan, 36))
   if moreF < f then first, f = moreFirst, moreF end
   return first .. ' ' .. base36(last - f) .. ' ' .. base36(tonumber(lookups, 36) + tonumber(moreLookups, 36))
+end
+`;
+
+/** Local functions for scripts that add a row to the workloads of a host; after {@link USAGE_FUNCTIONS}. */
+export const ROW_FUNCTIONS = `
+-- The workloads of a text with one row more. Where the text has no room for it, it goes to the hash.
+local function addRow(rows, hash, field, row)
+  local _, before = string.find(' ' .. rows, ' ' .. field .. ' ', 1, true)
+  if before then
+    local known, rest = string.match(rows, '^(%w+ %w+ %w+)(.*)$', before)
+    return string.sub(rows, 1, before - 1) .. usage(known, row) .. rest
+  end
+  local known = redis.call('HGET', hash, field)
+  local _, blanks = string.gsub(rows, ' ', ' ')
+  if known or blanks >= ${MAX_TEXT_WORKLOADS * 4 - 1} then
+    redis.call('HSET', hash, field, known and usage(known, row) or row)
+    return rows
+  end
+  return (rows == '' and '' or rows .. ' ') .. field .. ' ' .. row
 end
 `;
 

@@ -1,19 +1,18 @@
 import { MAX_TRANSITIONS } from '../host-record.js';
-import { PIECE_FUNCTIONS } from './text.js';
+import { TEXT_FUNCTIONS } from './text.js';
 
 /** Moves one host along its life. */
 export const TRANSITION = `
--- Input   KEYS[1] host   ARGV[1] letter of the state from which   ARGV[2] to which   ARGV[3] the transition as a line
+-- Input   KEYS[1] hosts   ARGV[1] name of the host   ARGV[2] letter of the state from which   ARGV[3] the transition's line
 -- Output  1 moved, 0 the host is not in that state, or is not known
 -- Atomic  so that of two who move a host from one state, one succeeds.
-${PIECE_FUNCTIONS}
-local known = redis.call('HMGET', KEYS[1], 'h', 's', unpack(STEPS))
-if not known[1] or (known[2] or 'c') ~= ARGV[1] then return 0 end
-local before, lines = join(known, 3) or '', {}
-for line in string.gmatch(before, '[^\\n]+') do lines[#lines + 1] = line end
-lines[#lines + 1] = ARGV[3]
-local set, gone = { 's', ARGV[2] }, {}
-split(STEPS, before, table.concat(lines, '\\n', math.max(1, #lines - ${MAX_TRANSITIONS} + 2)), set, gone)
-write(KEYS[1], set, gone)
+${TEXT_FUNCTIONS}
+local text = redis.call('HGET', KEYS[1], ARGV[1])
+if not text then return 0 end
+local observed, children, rows, story = take(text)
+if stateOf(story) ~= ARGV[2] then return 0 end
+local _, steps = string.gsub(story, '\\nt', '\\nt')
+if steps > ${MAX_TRANSITIONS - 2} then story = string.gsub(story, '\\nt[^\\n]*', '', 1) end
+redis.call('HSET', KEYS[1], ARGV[1], observed .. '\\n' .. children .. '\\n' .. rows .. story .. '\\n' .. ARGV[3])
 return 1
 `;
