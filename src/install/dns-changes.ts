@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { KubernetesClient } from '../kubernetes/client.js';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import { readObject } from '../kubernetes/objects.js';
@@ -14,6 +15,7 @@ import {
   readyPods,
   SERVICES,
 } from './dns-workload.js';
+import { withGentleStrategy, withOwnStrategy } from './gentle-rollout.js';
 import { HandOver } from './hand-over.js';
 import { InstallError } from './install-error.js';
 
@@ -92,7 +94,10 @@ export class DnsChanges {
     throw new InstallError('INSTALL_ERR_CONFLICT', `${namespace}/${name} is gone`);
   }
 
-  /** Changes the Deployment and waits until all its pods are of the new one and no other is in the Service. */
+  /**
+   * Changes the Deployment and waits until all its pods are of the new one and no other is in the Service. No pod is taken
+   * away before there is another; afterwards, not after a failure, the Deployment has its own strategy again.
+   */
   async changeDeployment(
     change: (deployment: Deployment) => Deployment,
     patience: Pick<Patience, 'dnsFailed'> = {},
@@ -101,7 +106,11 @@ export class DnsChanges {
     const { client, signal, timeoutMs, log } = this.#context;
     const options = { client, signal, namespace, name, resource: DEPLOYMENTS };
     const handOver = new HandOver({ client, namespace, labelSelector, log, signal });
-    await changeObject<Deployment>(options, change);
+    await changeObject<Deployment>(options, (before) => {
+      const after = change(before);
+      const isRollout = !isDeepStrictEqual(after.spec.template, before.spec.template);
+      return isRollout ? withGentleStrategy(after) : after;
+    });
     await waitFor(async () => (await handOver.takeOut()) && isRolledOut(await this.readDeployment()), {
       ...patience,
       signal,
@@ -109,6 +118,14 @@ export class DnsChanges {
       what: `the rollout of ${namespace}/${name}`,
       code: 'INSTALL_ERR_NOT_VERIFIED',
     });
+    await this.putBackStrategy();
+  }
+
+  /** Gives the Deployment its own strategy again, whatever its rollout does. */
+  async putBackStrategy(): Promise<void> {
+    const { namespace, name } = this.#workload;
+    const { client, signal } = this.#context;
+    await changeObject<Deployment>({ client, signal, namespace, name, resource: DEPLOYMENTS }, withOwnStrategy);
   }
 
   /** Waits until every pod of CoreDNS sends to us. */

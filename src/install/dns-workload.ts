@@ -45,13 +45,21 @@ export interface DnsWorkload extends DnsPlace {
 interface Container {
   readonly name: string;
   readonly restartPolicy?: string;
+  readonly ports?: readonly { readonly hostPort?: number }[];
   readonly volumeMounts?: readonly { readonly name: string; readonly mountPath: string }[];
+}
+
+/** How pods are replaced. */
+export interface DeploymentStrategy {
+  readonly type?: string;
+  readonly rollingUpdate?: { readonly maxUnavailable?: number | string; readonly maxSurge?: number | string };
 }
 
 /** As much of a Deployment as is read and changed here. */
 export interface Deployment extends KubernetesObject {
   readonly spec: {
     readonly replicas?: number;
+    readonly strategy?: DeploymentStrategy;
     readonly selector: { readonly matchLabels?: Readonly<Record<string, string>> };
     readonly template: {
       readonly metadata?: {
@@ -73,6 +81,10 @@ export interface PodSpec {
   readonly containers: readonly Container[];
   readonly initContainers?: readonly Container[];
   readonly volumes?: readonly { readonly name: string }[];
+  readonly hostNetwork?: boolean;
+  readonly affinity?: {
+    readonly podAntiAffinity?: { readonly requiredDuringSchedulingIgnoredDuringExecution?: readonly object[] };
+  };
   readonly [field: string]: unknown;
 }
 

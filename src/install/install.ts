@@ -192,6 +192,7 @@ class Installation {
     } catch (err) {
       if (!(err instanceof InstallError && err.code === 'INSTALL_ERR_NOT_VERIFIED')) throw err;
       log.warn({ err }, 'the pods of CoreDNS are being put back, and not all are ready yet');
+      await this.#dns.putBackStrategy();
     }
   }
 

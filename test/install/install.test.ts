@@ -57,11 +57,13 @@ const SIDECAR: Sidecar = {
 let cluster: CoreDnsCluster;
 let collector: Part | undefined;
 let bare: object;
+let bareStrategy: string;
 
 beforeAll(async () => {
   cluster = await startCoreDnsCluster(COREFILE, addresses);
   await createCollectorObjects();
   bare = await podTemplate();
+  bareStrategy = withoutCounter(await deployment(STRATEGY));
 }, STARTING_MS);
 
 beforeEach(async () => {
@@ -131,9 +133,14 @@ interface Template {
 }
 
 async function podTemplate(): Promise<Template> {
-  const get = ['-n', 'kube-system', 'get', 'deployment', 'coredns', '-o', 'jsonpath={.spec.template}'];
-  return JSON.parse(await cluster.server.kubectl(get)) as Template;
+  return JSON.parse(await deployment('{.spec.template}')) as Template;
 }
+
+async function deployment(path: string): Promise<string> {
+  return cluster.server.kubectl(['-n', 'kube-system', 'get', 'deployment', 'coredns', '-o', `jsonpath=${path}`]);
+}
+
+const STRATEGY = '{.spec.strategy} {.metadata.annotations}';
 
 async function record(): Promise<string> {
   return cluster.server.kubectl(['-n', NAMESPACE, 'get', 'configmap', RECORD, '--ignore-not-found', '-o', 'name']);
@@ -142,7 +149,13 @@ async function record(): Promise<string> {
 async function expectAsBefore(corefile = COREFILE): Promise<void> {
   expect(await cluster.corefile()).toBe(corefile);
   expect(await podTemplate()).toEqual(bare);
+  expect(withoutCounter(await deployment(STRATEGY))).toBe(bareStrategy);
   expect(await record()).toBe('');
+}
+
+/** Without the annotation in which the Deployment controller counts. */
+function withoutCounter(text: string): string {
+  return text.replace(/"deployment\.kubernetes\.io\/revision":"\d+"/, '');
 }
 
 /** The dnstap lines of the Corefile. */
@@ -240,9 +253,11 @@ describe('an installation', () => {
   it('keeps the sidecar that works when another one does not start', async () => {
     const before = await podTemplate();
     const sidecar = { ...SIDECAR, container: { ...SIDECAR.container, image: MISSING_IMAGE } };
-    await expect(install(options({ mode: 'sidecar', sidecar, timeoutMs: SHORT_MS }))).rejects.toMatchObject({
-      code: 'INSTALL_ERR_NOT_VERIFIED',
-    });
+    const outcome = install(options({ mode: 'sidecar', sidecar, timeoutMs: SHORT_MS })).catch((err: unknown) => err);
+    await waitUntil(async () => (await deployment('{.status.unavailableReplicas}')) !== '', { what: 'the new pod' });
+    expect(await deployment('{.status.availableReplicas}')).toBe('2'); // though the Deployment allows one to be missing
+    expect(await outcome).toMatchObject({ code: 'INSTALL_ERR_NOT_VERIFIED' });
+    expect(withoutCounter(await deployment(STRATEGY))).toBe(bareStrategy);
     expect(await podTemplate()).toEqual(before);
     expect(await taps()).toEqual([SOCKET_TAP]);
     await install(options({ mode: 'sidecar' })); // which sees that all are connected
