@@ -367,10 +367,10 @@ claims() {
   kube -n "$namespace" get persistentvolumeclaims -l "app.kubernetes.io/instance=$release,app.kubernetes.io/component=redis" -o name
 }
 
-# What is in the namespace besides what Kubernetes and Istio put into each, and Jobs that end after their CronJob.
+# What is in the namespace besides what Kubernetes and Istio put into each, and Jobs that are about to go.
 others_in_namespace() {
   kube -n "$namespace" get all,configmaps,secrets,persistentvolumeclaims,serviceentries.networking.istio.io -o name 2>/dev/null |
-    grep -vxE "configmap/(kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)|(job\.batch|pod)/$release-repair-.*" || true
+    grep -vxE "configmap/(kube-root-ca\.crt|istio-ca-root-cert|istio-ca-crl)|(job\.batch|pod)/$release-(install|uninstall|repair)(-.*)?" || true
 }
 
 remove_namespace() {
@@ -409,6 +409,8 @@ uninstall() {
       installer_log
       fail 'helm did not remove it (see above)'
     }
+    # Helm leaves the Job of a hook that failed.
+    kube -n "$namespace" delete jobs -l "app.kubernetes.io/instance=$release,app.kubernetes.io/component=installer" --wait=false
   else
     say "No release $release is installed in namespace $namespace."
   fi

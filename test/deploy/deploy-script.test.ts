@@ -242,6 +242,7 @@ describe('uninstall', () => {
   });
 
   it('removes everything, also what is of no namespace, and once more does nothing', async () => {
+    await createFailedHook();
     expect(await uninstall()).toMatchObject({ status: 0 });
     await waitUntil(async () => (await read(['namespace', namespace], '{.metadata.name}')) === '', {
       what: 'the namespace to go',
@@ -257,6 +258,16 @@ describe('uninstall', () => {
     expect(global).not.toContain(`${namespace}:`);
     expect(await uninstall()).toMatchObject({ status: 0 });
   });
+
+  /** The Job of a hook that did not succeed; Helm does not take it for its own. */
+  async function createFailedHook(): Promise<void> {
+    const labels = { 'app.kubernetes.io/instance': 'istio-discovery', 'app.kubernetes.io/component': 'installer' };
+    const containers = [{ name: 'installer', image: 'example.com/istio-discovery:1' }];
+    const template = { metadata: { labels }, spec: { restartPolicy: 'Never', containers } };
+    const metadata = { name: 'istio-discovery-install', namespace, labels };
+    const job = { apiVersion: 'batch/v1', kind: 'Job', metadata, spec: { backoffLimit: 0, template } };
+    await server.kubectl(['create', '-f', '-'], JSON.stringify(job));
+  }
 
   it('keeps the data when told, and takes it up again', async () => {
     const volume = async (): Promise<string> => read(['pvc', '-n', namespace], '{.items[*].metadata.uid}');
