@@ -14,6 +14,7 @@ export type PartName =
   | 'ctr'
   | 'dnstap'
   | 'etcd'
+  | 'gateway-api-crds'
   | 'go-resolver'
   | 'golang-dnstap-bench'
   | 'golang-dnstap-fields'
