@@ -19,7 +19,7 @@ export async function recordBatch(edit: EmbeddedEdit, admission: Admission, batc
   const groups = groupObservations(await admission.admit(edit, batch.observations));
   await edit.load(groups.flatMap((group) => rowKeys(edit, group)));
   for (const group of groups) recordGroup(edit, group);
-  for (const count of batch.rejections) await recordRejection(edit, count);
+  await recordRejections(edit, batch.rejections);
 }
 
 /** The rows that a group may change. */
@@ -55,6 +55,11 @@ async function recordSource(edit: EmbeddedEdit, { source, sequence }: RecordBatc
     batches: (known?.batches ?? 0) + 1,
     highestSequence: Math.max(known?.highestSequence ?? 0, sequence),
   } satisfies StoredSource);
+}
+
+/** Adds to the counts of what was not learnt. */
+export async function recordRejections(edit: EmbeddedEdit, counts: readonly RejectionCount[]): Promise<void> {
+  for (const count of counts) await recordRejection(edit, count);
 }
 
 async function recordRejection(edit: EmbeddedEdit, { reason, responses, examples }: RejectionCount): Promise<void> {

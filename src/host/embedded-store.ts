@@ -8,7 +8,7 @@ import { addUsage, EmbeddedEdit, toUsage, type Level, type StoredHost, type Stor
 import { reading, toStoreError } from './embedded-error.js';
 import { EmbeddedLedger } from './embedded-ledger.js';
 import { listHosts, toRow } from './embedded-list.js';
-import { recordBatch } from './embedded-record.js';
+import { recordBatch, recordRejections } from './embedded-record.js';
 import { checkSchema, SCHEMA } from './embedded-schema.js';
 import { pendingField, readEvidence, workloadField } from './evidence-fields.js';
 import {
@@ -65,11 +65,7 @@ export async function openEmbeddedStore(
   limits: StoreLimits = STORE_LIMITS,
   { mayTakeOver = true }: EmbeddedStoreOptions = {},
 ): Promise<HostStore> {
-  try {
-    await mkdir(directory, { recursive: true });
-  } catch (err) {
-    throw new HostStoreError('HOST_STORE_UNAVAILABLE', `cannot make the directory ${directory}`, { cause: err });
-  }
+  await mkdir(directory, { recursive: true });
   const level: Level = new ClassicLevel(directory, { valueEncoding: 'json' });
   try {
     await level.open();
@@ -185,6 +181,10 @@ class EmbeddedStore implements HostStore {
     return this.#exclusive(async (edit) => {
       for (const { hostname, evidence: one } of evidence) await takePending(edit, hostname, one);
     });
+  }
+
+  countRejections(counts: readonly RejectionCount[]): Promise<void> {
+    return this.#exclusive(async (edit) => recordRejections(edit, counts));
   }
 
   transition(transitions: readonly HostTransition[]): Promise<void> {

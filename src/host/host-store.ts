@@ -171,6 +171,8 @@ export interface StoreStatistics {
 export interface HostStore {
   /** Resolves when the batch is durable; rejects with HostStoreError, and then the same batch may be sent again. */
   record(batch: RecordBatch): Promise<void>;
+  /** Adds to what was not learnt what no batch has. Sent twice it counts twice. */
+  countRejections(counts: readonly RejectionCount[]): Promise<void>;
   /** What is recorded from now on, by whoever; for people who watch, not for counting: what is too much is left out. */
   tail(signal: AbortSignal): AsyncIterable<TailBatch>;
   /** Every host, in order of its name. */

@@ -2,7 +2,7 @@ import type { ChainableCommander } from 'ioredis';
 import { hostsKey, pendingKey, shardOf, workloadsKey } from './keys.js';
 import { ATTRIBUTE } from './lua/attribute.js';
 import { ADD_HOST, COMPARE_AND_SET, EDIT_STORY } from './lua/compare-and-set.js';
-import { COUNT_BATCH } from './lua/count-batch.js';
+import { COUNT_BATCH, COUNT_REJECTIONS } from './lua/count-batch.js';
 import { FOLD } from './lua/fold.js';
 import { FORGET } from './lua/forget.js';
 import { END_INDEX, MOVE, MOVE_COUNTS } from './lua/move.js';
@@ -14,6 +14,7 @@ import type { RedisConnection } from './redis-connection.js';
 const SCRIPTS = {
   recordObservations: RECORD,
   countBatch: COUNT_BATCH,
+  countRejections: COUNT_REJECTIONS,
   attributeEvidence: ATTRIBUTE,
   transitionHost: TRANSITION,
   compareAndSet: COMPARE_AND_SET,

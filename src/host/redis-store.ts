@@ -95,12 +95,15 @@ class RedisStore implements HostStore {
     const recordCalls = toRecordCalls(groupObservations(observations), batch, this.#limits);
     await this.#calls.run((of) => {
       for (const { shard, keys, args } of recordCalls) of(shard).recordObservations(keys, ...args);
-      const counts = rejections.flatMap(({ reason, responses, examples }) => [reason, responses, examples.join(' ')]);
       // A key of its own: the same sequence is recorded for the hosts of this shard.
       const keys = [batchKey(0, `${source}:all`), rejectionsKey(), sourcesKey()];
-      of(0).countBatch(keys, sequence, BATCH_TTL_SECONDS, source, ...counts);
+      of(0).countBatch(keys, sequence, BATCH_TTL_SECONDS, source, ...toCounts(rejections));
     });
     void this.#tail.publish(observations);
+  }
+
+  async countRejections(counts: readonly RejectionCount[]): Promise<void> {
+    await this.#calls.run((of) => of(0).countRejections([rejectionsKey()], ...toCounts(counts)));
   }
 
   tail(signal: AbortSignal): AsyncIterable<TailBatch> {
@@ -277,4 +280,8 @@ const keysOf = (hostname: Hostname): readonly string[] => [
 function addOverflow(sum: StoreOverflow, [lookups, names]: readonly (string | null)[]): StoreOverflow {
   const examples = (names ?? '').split(' ').filter((name) => name !== '');
   return { lookups: sum.lookups + Number(lookups ?? 0), examples: examples.reduce(addChild, sum.examples) };
+}
+
+function toCounts(rejections: readonly RejectionCount[]): readonly (string | number)[] {
+  return rejections.flatMap(({ reason, responses, examples }) => [reason, responses, examples.join(' ')]);
 }

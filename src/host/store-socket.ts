@@ -18,6 +18,7 @@ import { HOST_STORE_ERROR_CODES, HostStoreError } from './host-store-error.js';
  */
 const METHODS = {
   record: 'value',
+  countRejections: 'value',
   list: 'items',
   summaries: 'items',
   tail: 'items',

@@ -1,6 +1,7 @@
 import type { BeliefSettings } from '../host/believe.js';
 import { hasFlag, type HostRecord, type HostState } from '../host/host-record.js';
 import type { AwaitedDeletion, FlagChange, HostStore, HostTransition, SeenChange } from '../host/host-store.js';
+import { countConflicts } from '../host/search-conflict.js';
 import { visibilityIn } from '../plan/visibility.js';
 import { PlanMemory } from '../plan/plan-memory.js';
 import type { AccountedPlan, PlanPolicy, ServiceEntryPlan } from '../plan/service-entry-plan.js';
@@ -90,7 +91,10 @@ export async function reconcileOnce(input: ReconcileInput): Promise<ReconcileSta
 
 async function storeReview(store: HostStore, review: HostReview): Promise<void> {
   await inPortions(review.attributions, async (portion) => store.attribute(portion));
-  await inPortions(review.dismissals, async (portion) => store.dismiss(portion));
+  await inPortions(review.dismissals, async (portion) => {
+    await store.dismiss(portion);
+    await store.countRejections([countConflicts(portion)]); // a run that fails before loses no more than a count
+  });
   if (review.quarantines.length > 0) await store.quarantine(review.quarantines);
   await inPortions(review.proposals, async (portion) => store.propose(portion));
   await inPortions(review.transitions, async (portion) => store.transition(portion));

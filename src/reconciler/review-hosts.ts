@@ -4,10 +4,12 @@ import { mergeUsage } from '../host/host-core.js';
 import type { HostRecord, PendingEvidence, WorkloadEvidence } from '../host/host-record.js';
 import type { HostRule } from '../host/host-rule.js';
 import type { EvidenceAttribution, HostStore } from '../host/host-store.js';
+import type { SearchConflict } from '../host/search-conflict.js';
 import { attributeEvidence } from '../workload/attribute-evidence.js';
 import type { PodIndex } from '../workload/pod-index.js';
 
-export type EvidenceDismissal = Pick<EvidenceAttribution, 'hostname'> & { readonly evidence: PendingEvidence };
+export type EvidenceDismissal = SearchConflict &
+  Pick<EvidenceAttribution, 'hostname'> & { readonly evidence: PendingEvidence };
 
 export interface ReviewInput {
   readonly store: Pick<HostStore, 'list' | 'rules' | 'sources' | 'blindWindows'>;
@@ -66,8 +68,9 @@ function attributePending(
   const dismissed: EvidenceDismissal[] = [];
   for (const evidence of record.pending) {
     const finding = attributeEvidence({ hostname, evidence, index, nowMs, graceMs });
-    if (finding === 'search-expansion') dismissed.push({ hostname, evidence });
-    else if (finding !== 'wait') found.push({ hostname, evidence, ...finding });
+    if (finding === 'wait') continue;
+    if ('asked' in finding) dismissed.push({ hostname, evidence, asked: finding.asked, answered: record });
+    else found.push({ hostname, evidence, ...finding });
   }
   return { found, dismissed };
 }

@@ -8,7 +8,12 @@ export interface WorkloadAttribution {
   readonly attribution: Attribution;
 }
 
-type Finding = WorkloadAttribution | 'search-expansion' | 'wait';
+/** The client was asked for another name. */
+interface OtherName {
+  readonly asked: string;
+}
+
+type Finding = WorkloadAttribution | OtherName | 'wait';
 
 export interface AttributionRequest {
   /** The host that was looked up. */
@@ -28,8 +33,8 @@ export interface AttributionRequest {
  * - Otherwise the address decides, at the first and at the last look-up.
  * - A ztunnel asks for the pods of its node, so its look-ups are the node's. A gateway's or waypoint's look-ups are its own.
  *
- * Returns `search-expansion` where the pod was asked for another name, of which its own search list made this one: then it
- * is no use of the host. Returns `wait` while an answer may still come or change, which ends `graceMs` after the last look-up.
+ * Returns the name asked where the pod was asked for another one, of which its own search list made this: then it is no
+ * use of the host. Returns `wait` while an answer may still come or change, which ends `graceMs` after the last look-up.
  */
 export function attributeEvidence(request: AttributionRequest): Finding {
   return byMetadata(request) ?? byAddress(request);
@@ -53,8 +58,8 @@ function byAddress(request: AttributionRequest): Finding {
   const first = ofHolder(request, index.find(evidence.client, evidence.firstSeenMs));
   const last = ofHolder(request, index.find(evidence.client, evidence.lastSeenMs));
   if (first === 'wait' || last === 'wait') return 'wait';
-  if (first === 'search-expansion' || last === 'search-expansion') {
-    return first === last ? first : ofNobody(evidence);
+  if ('asked' in first || 'asked' in last) {
+    return 'asked' in first && 'asked' in last && first.asked === last.asked ? first : ofNobody(evidence);
   }
   // Two pods of one Deployment can follow each other; what was in between was then its as well.
   return isSame(first, last) ? first : ofNobody(evidence);
@@ -72,8 +77,8 @@ function ofPod(request: AttributionRequest, pod: PodFacts): Finding {
     if (pod.nodeName !== undefined) return ofNode(pod.nodeName);
     return mayWait(request) ? 'wait' : ofNobody(request.evidence);
   }
-  const { searchList } = pod;
-  if (searchList !== undefined && nameAskedFor(request.hostname, searchList) !== undefined) return 'search-expansion';
+  const asked = pod.searchList && nameAskedFor(request.hostname, pod.searchList);
+  if (asked !== undefined) return { asked };
   const { workload, isCertain } = request.index.workloadOf(pod);
   return !isCertain && mayWait(request) ? 'wait' : { workload, attribution: 'exact' };
 }

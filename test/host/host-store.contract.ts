@@ -196,6 +196,24 @@ export function describeHostStore(name: string, open: (limits?: StoreLimits) => 
         expect(record?.workloads).toEqual([]);
       }));
 
+    it('counts what was not learnt and is of no batch, with the examples of batches', () =>
+      withStore(async (store) => {
+        const rejection = {
+          reason: 'search-conflict',
+          responses: 2,
+          examples: ['b.example.com', 'a.example.com'],
+        } as const;
+        await store.record({
+          ...batch(1, []),
+          rejections: [{ ...rejection, responses: 1, examples: ['c.example.com'] }],
+        });
+        await store.countRejections([rejection]);
+        await store.countRejections([rejection]);
+        const examples = ['a.example.com', 'b.example.com', 'c.example.com'];
+        expect(await store.rejections()).toEqual([{ ...rejection, responses: 5, examples }]);
+        expect(await store.sources()).toHaveLength(1);
+      }));
+
     it('moves a host along its life only from the state named, and keeps the first step and the latest', () =>
       withStore(async (store) => {
         await store.record(batch(1, [observation()]));

@@ -37,6 +37,7 @@ function attribute(
     graceMs: GRACE_SECONDS * 1000,
   });
   if (typeof result === 'string') return result;
+  if ('asked' in result) return `asked for ${result.asked}`;
   const { namespace, kind, name } = result.workload;
   return `${result.attribution} ${namespace}/${kind}/${name}`;
 }

@@ -78,7 +78,9 @@ function workloadOf(client: string, atMs = Date.now()): unknown {
     nowMs: atMs + 60_000,
     graceMs: 10_000,
   });
-  return typeof found === 'string' ? found : `${found.attribution} ${found.workload.kind}/${found.workload.name}`;
+  return typeof found === 'string' || 'asked' in found
+    ? JSON.stringify(found)
+    : `${found.attribution} ${found.workload.kind}/${found.workload.name}`;
 }
 
 describe('WorkloadWatch', () => {

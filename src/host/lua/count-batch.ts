@@ -1,6 +1,29 @@
 import { BATCH_WINDOW } from '../batch-window.js';
 import { MAX_STORED_EXAMPLES } from '../rejection-examples.js';
 
+/** Adds counts of reasons, three arguments each from `ARGV[first]` on, to the hash of a key. */
+const addCounts = (key: string, first: number): string => `
+for i = ${first}, #ARGV, 3 do
+  redis.call('HINCRBY', ${key}, ARGV[i], ARGV[i + 1])
+  local names, seen = {}, {}
+  local known = redis.call('HGET', ${key}, ARGV[i] .. '|examples') or ''
+  for name in string.gmatch(known .. ' ' .. ARGV[i + 2], '%S+') do
+    if not seen[name] then names[#names + 1] = name end
+    seen[name] = true
+  end
+  table.sort(names)
+  redis.call('HSET', ${key}, ARGV[i] .. '|examples', table.concat(names, ' ', 1, math.min(#names, ${MAX_STORED_EXAMPLES})))
+end`;
+
+/** Adds counts of what was not learnt that are of no batch. */
+export const COUNT_REJECTIONS = `
+-- Input   KEYS[1] counts of what was not learnt
+--         ARGV 3 a reason: reason, responses, examples
+-- Output  nothing
+-- Atomic  so that no example is lost to another's.
+${addCounts('KEYS[1]', 1)}
+`;
+
 /** Counts one batch of a source, and adds its counts of what was not learnt. */
 export const COUNT_BATCH = `
 -- Input   KEYS[1] recorded sequences of the source   KEYS[2] counts of what was not learnt   KEYS[3] sources
@@ -26,16 +49,6 @@ redis.call('SET', KEYS[1], table.concat(kept, ' '), 'EX', ARGV[2])
 local batches, top = string.match(redis.call('HGET', KEYS[3], ARGV[3] .. '|n') or '0 0', '^(%d+) (%d+)$')
 redis.call('HSET', KEYS[3], ARGV[3] .. '|n',
   string.format('%d %d', tonumber(batches) + 1, math.max(tonumber(top), sequence)))
-for i = 4, #ARGV, 3 do
-  redis.call('HINCRBY', KEYS[2], ARGV[i], ARGV[i + 1])
-  local names, seen = {}, {}
-  local known = redis.call('HGET', KEYS[2], ARGV[i] .. '|examples') or ''
-  for name in string.gmatch(known .. ' ' .. ARGV[i + 2], '%S+') do
-    if not seen[name] then names[#names + 1] = name end
-    seen[name] = true
-  end
-  table.sort(names)
-  redis.call('HSET', KEYS[2], ARGV[i] .. '|examples', table.concat(names, ' ', 1, math.min(#names, ${MAX_STORED_EXAMPLES})))
-end
+${addCounts('KEYS[2]', 4)}
 return 1
 `;
