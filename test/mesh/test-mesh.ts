@@ -1,14 +1,7 @@
 import type { ReconcileStatus } from '../../src/reconciler/reconcile-once.js';
 import { hostname } from '../istio/hostname.js';
 import { startLiveReconciler, type LiveReconciler } from '../reconciler/live-reconciler.js';
-import {
-  applyObjects,
-  createNamespace,
-  startIstiod,
-  type Istiod,
-  type IstiodOptions,
-  type MeshProxy,
-} from '../support/istiod.js';
+import { applyObjects, startIstiod, type Istiod, type IstiodOptions, type MeshProxy } from '../support/istiod.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 import { configChanges, type ProxyConfig } from '../support/proxy-config.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -48,7 +41,10 @@ export async function startTestMesh(
   options: Omit<IstiodOptions, 'apiServer'> = {},
 ): Promise<TestMesh> {
   const apiServer = await startKubeApiserver({ crds: 'istio-crds' });
-  for (const name of namespaces) await createNamespace(apiServer, name);
+  await applyObjects(
+    apiServer,
+    namespaces.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })),
+  );
   const istiod = await startIstiod({ apiServer, ...options });
   return {
     apiServer,
@@ -67,12 +63,9 @@ export async function startTestMesh(
     },
     apply: async (...objects) => applyObjects(apiServer, objects),
     served: async (proxies) => {
-      await istiod.settle();
-      const names = Object.keys(proxies) as (keyof typeof proxies)[];
-      const configs = await Promise.all(
-        Object.values(proxies).map(async (proxy) => [names.shift(), await istiod.proxyConfig(proxy)]),
-      );
-      return Object.fromEntries(configs) as Record<keyof typeof proxies, ProxyConfig>; // the same names
+      const configs = await istiod.settledConfigs(Object.values(proxies));
+      const named = Object.keys(proxies).map((name, index) => [name, configs[index]]);
+      return Object.fromEntries(named) as Record<keyof typeof proxies, ProxyConfig>; // one for each
     },
     clear: async () => {
       await apiServer.kubectl(['delete', KINDS, '--all', '--all-namespaces', '--wait=false']);

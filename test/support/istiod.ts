@@ -38,10 +38,10 @@ export interface Istiod extends Part {
   readonly xdsAddress: string;
   /** Replaces its MeshConfig, which it reads again by itself. */
   readonly setMesh: (mesh: object) => void;
-  /** What it serves to such a proxy. */
-  readonly proxyConfig: (proxy: MeshProxy) => Promise<ProxyConfig>;
-  /** Waits until it serves by all ServiceEntries, DestinationRules and VirtualServices that were written before. */
-  readonly settle: () => Promise<void>;
+  /** What it serves to such proxies at this moment, in their order. */
+  readonly proxyConfigs: (proxies: readonly MeshProxy[]) => Promise<readonly ProxyConfig[]>;
+  /** The same as soon as it serves by all ServiceEntries, DestinationRules and VirtualServices that were written before. */
+  readonly settledConfigs: (proxies: readonly MeshProxy[]) => Promise<readonly ProxyConfig[]>;
 }
 
 /** Its own namespace, the root namespace of the mesh. */
@@ -95,22 +95,25 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
     ready: async () => answersHttp(`http://${httpAddress}/ready`),
     stopTimeoutMs: 2_000,
   });
-  const proxyConfig = async (proxy: MeshProxy): Promise<ProxyConfig> => {
-    const node = JSON.stringify(proxyNode(proxy));
-    return readProxyConfig((await runCommand(await partPath('print-proxy-config'), [xdsAddress, node])).stdout);
+  const proxyConfigs = async (proxies: readonly MeshProxy[]): Promise<readonly ProxyConfig[]> => {
+    const nodes = proxies.map((proxy) => JSON.stringify(proxyNode(proxy)));
+    const { stdout } = await runCommand(await partPath('print-proxy-config'), [xdsAddress, ...nodes]);
+    return stdout.trim().split('\n').map(readProxyConfig);
   };
-  let settled = 0;
+  let round = 0;
   return {
     ...partMethods(part),
     xdsAddress,
     setMesh,
-    proxyConfig,
-    settle: async () => {
-      settled += 1;
-      await applyObjects(apiServer, markers(settled));
-      const serves = async (): Promise<boolean> =>
-        showsMarkers(await proxyConfig({ namespace: ISTIO_NAMESPACE }), settled);
-      await waitUntil(serves, { what: 'what was written in what istiod serves', everyMs: 10 });
+    proxyConfigs,
+    settledConfigs: async (proxies) => {
+      round += 1;
+      await applyObjects(apiServer, markers(round));
+      const settled = async (): Promise<readonly ProxyConfig[] | false> => {
+        const [own, ...configs] = await proxyConfigs([{ namespace: ISTIO_NAMESPACE }, ...proxies]);
+        return own !== undefined && showsMarkers(own, round) && configs;
+      };
+      return waitUntil(settled, { what: 'what was written in what istiod serves', everyMs: 10 });
     },
   };
 }

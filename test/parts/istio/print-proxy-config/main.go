@@ -1,7 +1,7 @@
-// Program print-proxy-config asks an istiod, as a proxy would, for all that it serves to that proxy, and prints it as JSON:
-// one object with the resources of each type, sorted by name.
+// Program print-proxy-config asks an istiod, as proxies would, for all that it serves to them, and prints it as JSON, a line
+// for each: one object with the resources of each type, sorted by name.
 //
-//	print-proxy-config 127.0.0.1:15010 NODE
+//	print-proxy-config 127.0.0.1:15010 NODE...
 //
 // NODE is the envoy.config.core.v3.Node that the proxy would send, as JSON. A node of type ztunnel (by its id) gets
 // addresses and authorizations, any other one clusters, listeners, the routes and endpoints that these name, and, with the
@@ -151,11 +151,23 @@ func (c *client) fetchZtunnel() error {
 	return err
 }
 
-func run(address, nodeText string) error {
+func fetchAll(ctx context.Context, connection *grpc.ClientConn, nodeText string) (map[string]any, error) {
 	node := &core.Node{}
 	if err := protojson.Unmarshal([]byte(nodeText), node); err != nil {
-		return fmt.Errorf("node: %w", err)
+		return nil, fmt.Errorf("node: %w", err)
 	}
+	deltas, err := discovery.NewAggregatedDiscoveryServiceClient(connection).DeltaAggregatedResources(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &client{stream: deltas, node: node, output: map[string]any{}}
+	if strings.HasPrefix(node.Id, "ztunnel~") {
+		return c.output, c.fetchZtunnel()
+	}
+	return c.output, c.fetchSidecar()
+}
+
+func run(address string, nodes []string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -164,28 +176,25 @@ func run(address, nodeText string) error {
 		return err
 	}
 	defer connection.Close()
-	deltas, err := discovery.NewAggregatedDiscoveryServiceClient(connection).DeltaAggregatedResources(ctx)
-	if err != nil {
-		return err
+	encoder := json.NewEncoder(os.Stdout)
+	for _, node := range nodes {
+		output, err := fetchAll(ctx, connection, node)
+		if err != nil {
+			return err
+		}
+		if err := encoder.Encode(output); err != nil {
+			return err
+		}
 	}
-	c := &client{stream: deltas, node: node, output: map[string]any{}}
-	if strings.HasPrefix(node.Id, "ztunnel~") {
-		err = c.fetchZtunnel()
-	} else {
-		err = c.fetchSidecar()
-	}
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(os.Stdout).Encode(c.output)
+	return nil
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: print-proxy-config ADDRESS NODE")
+	if len(os.Args) < 3 {
+		fmt.Fprintln(os.Stderr, "usage: print-proxy-config ADDRESS NODE...")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err := run(os.Args[1], os.Args[2:]); err != nil {
 		fmt.Fprintln(os.Stderr, "print-proxy-config:", err)
 		os.Exit(1)
 	}
