@@ -119,6 +119,7 @@ describe('a cluster', () => {
   it('a deletion waits from one process to the next', async () => {
     await reconcile();
     await checkDeletion('a.example.com', { args: ['--kubeconfig', server.kubeconfigFile], entries });
+    expect(await entries()).toHaveLength(2);
   }, 60_000);
 
   it('what somebody deleted between two processes is a wish, where that is the setting, and put right where not', async () => {

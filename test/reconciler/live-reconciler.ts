@@ -11,8 +11,8 @@ import type { ReconcileStatus } from '../../src/reconciler/reconcile-once.js';
 import type { SinkFailure } from '../../src/reconciler/sink.js';
 import { WatchedCluster } from '../../src/reconciler/watched-cluster.js';
 import { createLogger } from '../../src/telemetry/logger.js';
-import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
 import { PodIndex } from '../../src/workload/pod-index.js';
+import { knowPod } from './known-pod.js';
 import { lookUpOf } from '../observation/look-up.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -83,7 +83,7 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
     lookUp: async (host, namespace) => {
       if (!pods.has(namespace)) pods.set(namespace, `10.244.0.${pods.size + 1}`);
       const client = pods.get(namespace) ?? '';
-      knowPod(index, namespace, client);
+      knowPod(index, { namespace, address: client, startedMs: Date.now() - 3_600_000 });
       sequence += 1;
       await store.record({ source, sequence, observations: [observation(host, client)], rejections: [] });
     },
@@ -106,16 +106,4 @@ export async function startLiveReconciler(options: LiveOptions): Promise<LiveRec
 
 function observation(host: string, client: string): Observation {
   return lookUpOf(host, client, Math.floor(Date.now() / EVIDENCE_SLOT_MS) * EVIDENCE_SLOT_MS); // all within one slot
-}
-
-function knowPod(index: PodIndex, namespace: string, address: string): void {
-  const started = new Date(Date.now() - 3_600_000).toISOString();
-  const object = readKubernetesObject({
-    kind: 'Pod',
-    metadata: { name: 'web-0', namespace, uid: `${namespace}-${address}`, creationTimestamp: started },
-    spec: { nodeName: 'node' },
-    status: { phase: 'Running', podIP: address, startTime: started },
-  });
-  if ('skipped' in object) throw new Error(object.skipped);
-  index.apply({ atMs: Date.now() - 3_600_000, type: 'ADDED', object });
 }

@@ -11,12 +11,12 @@ import { reconcileOnce, type ReconcileInput, type ReconcileStatus } from '../../
 import type { ServiceEntrySink } from '../../src/reconciler/sink.js';
 import { createLogger } from '../../src/telemetry/logger.js';
 import { PodIndex } from '../../src/workload/pod-index.js';
-import { readKubernetesObject } from '../../src/workload/kubernetes-object.js';
 import { rules } from '../host/records.js';
 import { hostname } from '../istio/hostname.js';
 import { lookUpOf } from '../observation/look-up.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
+import { knowPod as knowPodIn } from './known-pod.js';
 
 const START_MS = 100 * EVIDENCE_SLOT_MS;
 const POD_ADDRESS = '192.0.2.10';
@@ -38,15 +38,7 @@ afterEach(async () => {
 });
 
 function knowPod(namespace = 'shop', address = POD_ADDRESS): void {
-  const started = new Date(START_MS - 60_000).toISOString();
-  const object = readKubernetesObject({
-    kind: 'Pod',
-    metadata: { name: 'web-0', namespace, uid: `${namespace}-${address}`, creationTimestamp: started },
-    spec: { nodeName: 'node' },
-    status: { phase: 'Running', podIP: address, startTime: started },
-  });
-  if ('skipped' in object) throw new Error(object.skipped);
-  index.apply({ atMs: START_MS - 60_000, type: 'ADDED', object });
+  knowPodIn(index, { namespace, address, startedMs: START_MS - 60_000 });
 }
 
 async function lookUp(host: string, change: Partial<Observation> = {}): Promise<void> {
