@@ -9,7 +9,6 @@ import fc from 'fast-check';
 import {
   decodeDnstap,
   type Dnstap,
-  DnstapError,
   DnstapType,
   encodeDnstap,
   HttpProtocol,
@@ -21,6 +20,7 @@ import {
   SocketProtocol,
   unixNanoseconds,
 } from '../src/index.js';
+import { codeOf } from './support/code-of.js';
 import { dnstapArbitrary } from './support/arbitraries.js';
 import { bytes, CLIENT_RESPONSE } from './support/frames.js';
 
@@ -34,16 +34,6 @@ function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([, field]) => field !== null && field !== undefined);
   return Object.fromEntries(entries.map(([name, field]) => [name, plain(field)]));
-}
-
-function codeOf(action: () => unknown): string | undefined {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof DnstapError) return error.code;
-    throw error;
-  }
-  return undefined;
 }
 
 describe('decodeDnstap and encodeDnstap', () => {

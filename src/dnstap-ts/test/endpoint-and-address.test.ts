@@ -3,18 +3,9 @@ import { isIP } from 'node:net';
 import fc from 'fast-check';
 
 import { parseAddressRanges } from '../src/address.js';
-import { DnstapError, formatAddress, formatEndpoint, parseEndpoint } from '../src/index.js';
+import { formatAddress, formatEndpoint, parseEndpoint } from '../src/index.js';
+import { codeOf } from './support/code-of.js';
 import { bytes } from './support/frames.js';
-
-function codeOf(action: () => unknown): string | undefined {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof DnstapError) return error.code;
-    throw error;
-  }
-  return undefined;
-}
 
 describe('parseEndpoint', () => {
   it.each([

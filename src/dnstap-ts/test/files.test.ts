@@ -5,7 +5,8 @@ import { gzipSync } from 'node:zlib';
 
 import fc from 'fast-check';
 
-import { DnstapError, FrameStreamFileWriter, readFrameStreamFile } from '../src/index.js';
+import { FrameStreamFileWriter, readFrameStreamFile } from '../src/index.js';
+import { codeOfRejection } from './support/code-of.js';
 import { bytes, CLIENT_RESPONSE, dataFrame, READY, START, STOP } from './support/frames.js';
 import { temporaryDirectory } from './support/temporary-directory.js';
 
@@ -30,16 +31,6 @@ async function read(source: string | Readable, options: { maxFrameBytes?: number
     ...options,
   });
   return { frames, result };
-}
-
-async function codeOf(action: () => Promise<unknown>): Promise<string | undefined> {
-  try {
-    await action();
-  } catch (error) {
-    if (error instanceof DnstapError) return error.code;
-    throw error;
-  }
-  return undefined;
 }
 
 const WHOLE = bytes(START + FRAME + FRAME + STOP);
@@ -103,11 +94,11 @@ describe('readFrameStreamFile', () => {
     ['a stream out of step', bytes(`${START}${FRAME}ffffffff`), 'DNSTAP_ERR_DESYNCHRONISED'],
     ['broken gzip', bytes(`1f8b0800000000000003${'ff'.repeat(50)}`), 'DNSTAP_ERR_FILE'],
   ])('fails on %s', async (_name, content, code) => {
-    expect(await codeOf(() => read(fileOf(content)))).toBe(code);
+    expect(await codeOfRejection(() => read(fileOf(content)))).toBe(code);
   });
 
   it('fails with a code when there is no file', async () => {
-    expect(await codeOf(() => read(join(directory, 'missing')))).toBe('DNSTAP_ERR_FILE');
+    expect(await codeOfRejection(() => read(join(directory, 'missing')))).toBe('DNSTAP_ERR_FILE');
   });
 
   it('ends when told to, also while it waits for more', async () => {
@@ -190,19 +181,21 @@ describe('FrameStreamFileWriter', () => {
 
   it('refuses frames that cannot be, and any after close', async () => {
     const writer = await FrameStreamFileWriter.open(filePath());
-    expect(await codeOf(() => writer.write(new Uint8Array(0)))).toBe('DNSTAP_ERR_FRAME_TOO_LARGE');
+    expect(await codeOfRejection(() => writer.write(new Uint8Array(0)))).toBe('DNSTAP_ERR_FRAME_TOO_LARGE');
     await writer.close();
-    expect(await codeOf(() => writer.write(CLIENT_RESPONSE))).toBe('DNSTAP_ERR_CLOSED');
+    expect(await codeOfRejection(() => writer.write(CLIENT_RESPONSE))).toBe('DNSTAP_ERR_CLOSED');
   });
 
   it('fails with a code where it cannot write', async () => {
-    expect(await codeOf(() => FrameStreamFileWriter.open(join(directory, 'missing', 'x')))).toBe('DNSTAP_ERR_FILE');
+    expect(await codeOfRejection(() => FrameStreamFileWriter.open(join(directory, 'missing', 'x')))).toBe(
+      'DNSTAP_ERR_FILE',
+    );
   });
 
   it('says that the device is full', async () => {
     const writer = await FrameStreamFileWriter.open('/dev/full');
-    expect(await codeOf(() => writer.write(Buffer.alloc(100_000)))).toBe('DNSTAP_ERR_FILE');
-    expect(await codeOf(() => writer.write(CLIENT_RESPONSE))).toBe('DNSTAP_ERR_FILE');
-    expect(await codeOf(() => writer.close())).toBe('DNSTAP_ERR_FILE');
+    expect(await codeOfRejection(() => writer.write(Buffer.alloc(100_000)))).toBe('DNSTAP_ERR_FILE');
+    expect(await codeOfRejection(() => writer.write(CLIENT_RESPONSE))).toBe('DNSTAP_ERR_FILE');
+    expect(await codeOfRejection(() => writer.close())).toBe('DNSTAP_ERR_FILE');
   });
 });

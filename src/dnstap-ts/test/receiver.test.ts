@@ -5,7 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 
-import { DnstapError, FrameQueue, Receiver, type ReceiverConnection, type ReceiverOptions } from '../src/index.js';
+import { type DnstapError, FrameQueue, Receiver, type ReceiverConnection, type ReceiverOptions } from '../src/index.js';
+import { codeOfRejection } from './support/code-of.js';
 import { Authority, type Certificate } from './support/certificates.js';
 import { ACCEPT, bytes, CLIENT_RESPONSE, dataFrame, FINISH, READY, START, STOP } from './support/frames.js';
 import { Peer, until } from './support/peer.js';
@@ -38,16 +39,6 @@ async function listen(options: Partial<ReceiverOptions> = {}): Promise<Listening
   open.push(receiver);
   await receiver.listen();
   return { receiver, frames, ended };
-}
-
-async function codeOf(action: () => unknown): Promise<string | undefined> {
-  try {
-    await action();
-  } catch (error) {
-    if (error instanceof DnstapError) return error.code;
-    throw error;
-  }
-  return undefined;
 }
 
 afterEach(async () => {
@@ -367,7 +358,7 @@ describe('Receiver', () => {
     await expect(Peer.connect(endpoint)).rejects.toThrow();
     const closed = new Receiver({ endpoint: 'tcp://127.0.0.1:0', onFrame: () => {} });
     await closed.close();
-    expect(await codeOf(() => closed.listen())).toBe('DNSTAP_ERR_CLOSED');
+    expect(await codeOfRejection(() => closed.listen())).toBe('DNSTAP_ERR_CLOSED');
   });
 
   it('publishes what happens on diagnostics channels', async () => {
@@ -398,9 +389,9 @@ describe('Receiver', () => {
     ['a negative time', { handshakeTimeoutMs: -1 }, 'DNSTAP_ERR_OPTION'],
     ['an address range that is none', { allowedAddresses: ['x'] }, 'DNSTAP_ERR_OPTION'],
   ])('refuses to be made with %s', async (_name, options, code) => {
-    expect(await codeOf(() => new Receiver({ endpoint: 'tcp://127.0.0.1:0', onFrame: () => {}, ...options }))).toBe(
-      code,
-    );
+    expect(
+      await codeOfRejection(() => new Receiver({ endpoint: 'tcp://127.0.0.1:0', onFrame: () => {}, ...options })),
+    ).toBe(code);
   });
 });
 
@@ -440,7 +431,7 @@ describe('Receiver on a unix socket', () => {
   it('leaves a socket alone that somebody listens on', async () => {
     const { receiver } = await listen({ endpoint: socketPath() });
     const second = new Receiver({ endpoint: receiver.endpoint, onFrame: () => {} });
-    expect(await codeOf(() => second.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
+    expect(await codeOfRejection(() => second.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
     await second.close();
     const peer = await Peer.connect(receiver.endpoint);
     peer.send(READY);
@@ -451,7 +442,7 @@ describe('Receiver on a unix socket', () => {
     const path = socketPath();
     writeFileSync(path, 'precious');
     const receiver = new Receiver({ endpoint: path, onFrame: () => {} });
-    expect(await codeOf(() => receiver.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
+    expect(await codeOfRejection(() => receiver.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
     expect(statSync(path).size).toBe(8);
   });
 
@@ -459,7 +450,7 @@ describe('Receiver on a unix socket', () => {
     const path = socketPath();
     const owner = { uid: -2, gid: -2 }; // what no system takes
     const receiver = new Receiver({ endpoint: path, socketOwner: owner, onFrame: () => {} });
-    expect(await codeOf(() => receiver.listen())).toBe('DNSTAP_ERR_CONNECTION');
+    expect(await codeOfRejection(() => receiver.listen())).toBe('DNSTAP_ERR_CONNECTION');
     expect(existsSync(path)).toBe(false);
   });
 
@@ -468,7 +459,7 @@ describe('Receiver on a unix socket', () => {
     await expect(receiver.listen()).rejects.toMatchObject({ code: 'DNSTAP_ERR_CONNECTION', cause: { code: 'ENOENT' } });
     const { receiver: first } = await listen();
     const second = new Receiver({ endpoint: first.endpoint, onFrame: () => {} });
-    expect(await codeOf(() => second.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
+    expect(await codeOfRejection(() => second.listen())).toBe('DNSTAP_ERR_ADDRESS_IN_USE');
   });
 });
 
@@ -583,9 +574,9 @@ describe('Receiver over TLS', () => {
   it('refuses an allow list without an authority', async () => {
     const tls = { ...server, allowedSubjects: ['coredns'] };
     const receiver = new Receiver({ endpoint: 'tls://127.0.0.1:0', tls, onFrame: () => {} });
-    expect(await codeOf(() => receiver.listen())).toBe('DNSTAP_ERR_OPTION');
+    expect(await codeOfRejection(() => receiver.listen())).toBe('DNSTAP_ERR_OPTION');
     const broken = new Receiver({ endpoint: 'tls://127.0.0.1:0', tls: { cert: 'x', key: 'y' }, onFrame: () => {} });
-    expect(await codeOf(() => broken.listen())).toBe('DNSTAP_ERR_OPTION');
+    expect(await codeOfRejection(() => broken.listen())).toBe('DNSTAP_ERR_OPTION');
   });
 });
 
@@ -633,6 +624,6 @@ describe('FrameQueue', () => {
       else peer.send(dataFrame(Buffer.alloc(8)));
     }
     expect(queue.droppedFrames).toBe(1);
-    expect(await codeOf(() => new FrameQueue({ maxFrames: 0 }))).toBe('DNSTAP_ERR_OPTION');
+    expect(await codeOfRejection(() => new FrameQueue({ maxFrames: 0 }))).toBe('DNSTAP_ERR_OPTION');
   });
 });

@@ -3,7 +3,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { DnstapError, Receiver, type ReceiverOptions, Sender, type SenderOptions } from '../src/index.js';
+import { type DnstapError, Receiver, type ReceiverOptions, Sender, type SenderOptions } from '../src/index.js';
+import { codeOf } from './support/code-of.js';
 import { Authority } from './support/certificates.js';
 import { ACCEPT, bytes, CLIENT_RESPONSE, dataFrame, FINISH, READY, START, STOP } from './support/frames.js';
 import { until } from './support/peer.js';
@@ -47,16 +48,6 @@ async function scriptedReceiver(script: (socket: Socket) => void): Promise<{ end
   const address = server.address();
   if (typeof address !== 'object' || address === null) throw new Error('no port');
   return { endpoint: `tcp://127.0.0.1:${address.port}`, server };
-}
-
-function codeOf(action: () => unknown): string | undefined {
-  try {
-    action();
-  } catch (error) {
-    if (error instanceof DnstapError) return error.code;
-    throw error;
-  }
-  return undefined;
 }
 
 const HEX = CLIENT_RESPONSE.toString('hex');
@@ -194,6 +185,7 @@ describe('Sender', () => {
     });
     const sender = createSender({ endpoint, timeoutMs: 80 });
     sender.send(CLIENT_RESPONSE);
+    await until(() => sender.statistics().sentFrames === 1);
     expect(await sender.flush({ signal: AbortSignal.timeout(40) })).toBe(false);
     expect(await sender.close()).toBe(false);
     expect(sender.statistics()).toMatchObject({ confirmedFrames: 0, unconfirmedFrames: 1 });
