@@ -96,8 +96,8 @@ export class ResourceCache<T> {
 
   /** What an own write made of an object, so that the next read need not wait for the watch. */
   remember(object: KubernetesObject): void {
-    const kept = this.#keep(object);
-    if (kept !== undefined) this.#put(kept);
+    const { value, ...head } = this.#keep(object);
+    if (value !== undefined) this.#put({ ...head, value });
   }
 
   /** Deletes an object by `work`, so that its end is not taken for somebody else's doing. */
@@ -185,26 +185,27 @@ export class ResourceCache<T> {
     }
   }
 
-  #keep(object: KubernetesObject): Cached<T> | undefined {
-    const value = this.#options.select(object);
-    if (value === undefined) return undefined;
+  #keep(object: KubernetesObject): Selected<T> {
     const { namespace = '', name, resourceVersion = '' } = object.metadata;
-    return { namespace, name, version: resourceVersion, value };
+    return { namespace, name, version: resourceVersion, value: this.#options.select(object) };
   }
 
-  #replace(objects: readonly Cached<T>[]): void {
+  #replace(objects: readonly Selected<T>[]): void {
     this.#objects.clear();
-    for (const object of objects) this.#objects.set(object);
+    for (const { value, ...head } of objects) if (value !== undefined) this.#objects.set({ ...head, value });
     this.#options.onChange();
   }
 
-  #take(type: string, object: Cached<T>): void {
-    if (type !== 'DELETED') {
-      if (this.#put(object)) this.#options.onChange();
+  /** An object of which nothing is kept any more is as good as gone, but nobody deleted it. */
+  #take(type: string, { value, ...head }: Selected<T>): void {
+    if (type !== 'DELETED' && value !== undefined) {
+      if (this.#put({ ...head, value })) this.#options.onChange();
       return;
     }
-    if (!this.#objects.delete(object)) return; // the echo of an own delete
-    if (!this.#deleting.has(keyOf(object))) this.#options.onDeleted?.(object.value);
+    const known = this.#objects.get(head);
+    if (known === undefined) return; // the echo of an own delete
+    this.#objects.delete(head);
+    if (type === 'DELETED' && !this.#deleting.has(keyOf(head))) this.#options.onDeleted?.(value ?? known.value);
     this.#options.onChange();
   }
 
@@ -246,6 +247,9 @@ interface Cached<T> extends Name {
   readonly version: string;
   readonly value: T;
 }
+
+/** What is kept of an object, if anything is. */
+type Selected<T> = Omit<Cached<T>, 'value'> & { readonly value: T | undefined };
 
 class NamespacedMap<T extends Name> {
   readonly #namespaces = new Map<string, Map<string, T>>();

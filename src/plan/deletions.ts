@@ -43,7 +43,7 @@ export function settleDeletions(
     const { reason, current, isUrgent, decidedMs = nowMs } = candidate;
     const { namespace, name } = current.metadata;
     const earlier = before.get(keyOf(current));
-    const sinceMs = Math.min(earlier?.sinceMs ?? nowMs, decidedMs);
+    const sinceMs = Math.min(earlier?.sinceMs ?? nowMs, decidedMs, nowMs); // a clock may have been set back
     // Counted no further than matters, so that what has waited long enough is kept as it is.
     const plans = Math.min((earlier?.plans ?? 0) + 1, deleteAfterPlans);
     pending.push({ namespace, name, reason, sinceMs, plans });

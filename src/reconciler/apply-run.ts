@@ -145,10 +145,17 @@ export class ApplyRun {
     const request = { client, resource: resourceOf(entry), object, fieldManager: FIELD_MANAGER, signal };
     const trial = await this.#retrying(PASSING, async () => applyObject({ ...request, dryRun: true }));
     checkTrial(change, trial);
+    const beforeSend = (): void => {
+      this.#checkFence();
+      checkNeighbours(change, state.entriesIn(entry.metadata.namespace)); // however long it had to wait
+    };
+    let tries = 0;
     // Not again after an error that may have come too late: the next run sees what there is.
-    const { object: written } = await this.#retrying(REFUSED_UNDONE, async () =>
-      applyObject({ ...request, beforeSend: this.#checkFence }),
-    );
+    const { object: written } = await this.#retrying(REFUSED_UNDONE, async () => {
+      tries += 1;
+      if (tries > 1 && !state.isLive()) checkNeighbours(change, await this.#readNeighbours(change));
+      return applyObject({ ...request, beforeSend });
+    });
     state.wrote(written);
   }
 

@@ -25,18 +25,22 @@ export interface ClusterSinkOptions {
 /** Entries written after one look at their namespace: few, so that the look is fresh, unless a watch looks as well. */
 const BATCH_ENTRIES = 8;
 const WATCHED_BATCH_ENTRIES = 64;
+/** After so long a plan says nothing about deletions any more. */
+const FRESH_PLAN_MS = 5000;
 const DEFAULT_IN_FLIGHT = 8;
 const DEFAULT_WRITES_PER_SECOND = 20;
 
 /** Writes to the cluster by server-side apply. Never forces, never adopts, never touches what it did not plan for. */
 export class ClusterSink implements ServiceEntrySink {
   readonly #options: ClusterSinkOptions;
+  readonly #monotonicMs: () => number;
   readonly #bucket: TokenBucket;
   readonly #postponed: PostponedEntries;
 
   constructor(options: ClusterSinkOptions) {
     const { maxWritesPerSecond = DEFAULT_WRITES_PER_SECOND, monotonicMs = () => performance.now() } = options;
     this.#options = options;
+    this.#monotonicMs = monotonicMs;
     this.#bucket = new TokenBucket({ perSecond: maxWritesPerSecond, monotonicMs });
     this.#postponed = new PostponedEntries({ monotonicMs });
   }
@@ -57,11 +61,14 @@ export class ClusterSink implements ServiceEntrySink {
     const due = planned.filter(({ entry }) => !isWaiting.has(keyOf(entry.metadata)));
     const run = new ApplyRun({ ...this.#options, bucket: this.#bucket, postponed: this.#postponed, signal });
     const inFlight = this.#options.inFlight ?? DEFAULT_IN_FLIGHT;
+    const untilMs = this.#monotonicMs() + FRESH_PLAN_MS;
     const writes = due.filter(({ kind }) => kind !== 'deleted');
     const size = this.#options.state.isLive() ? WATCHED_BATCH_ENTRIES : BATCH_ENTRIES;
     await forEachInFlight(batchesOf(writes, size), inFlight, async (batch) => run.writeBatch(batch));
-    // Last, when nobody is left without an entry that was to be written.
-    const deletes = due.filter(({ kind }) => kind === 'deleted');
+    // Last, when nobody is left without an entry that was to be written, and only if what they were decided on is recent:
+    // something may refer to the host by now, or somebody may want it. The next plan calls for them again.
+    const isFresh = this.#monotonicMs() < untilMs;
+    const deletes = due.filter(({ kind }) => kind === 'deleted' && isFresh);
     await forEachInFlight(deletes, inFlight, async ({ entry }) => run.remove(entry));
     return resultOf(run, waiting);
   }

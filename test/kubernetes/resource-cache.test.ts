@@ -30,6 +30,8 @@ interface Followed {
   /** Lists so far; to ask for one object only is to ask for the version. */
   readonly lists: () => number;
   readonly create: (name: string) => Promise<void>;
+  /** Puts a label on it. */
+  readonly change: (name: string) => Promise<void>;
   readonly remove: (name: string) => Promise<void>;
 }
 
@@ -68,6 +70,7 @@ async function following(
       errors,
       lists: () => proxy.requests.filter(isList).length,
       create: async (name) => void (await server.kubectl(['create', 'configmap', name, '-n', namespace])),
+      change: async (name) => void (await server.kubectl(['label', 'configmap', name, 'changed=yes', '-n', namespace])),
       remove: async (name) => void (await server.kubectl(['delete', 'configmap', name, '-n', namespace])),
     });
   } finally {
@@ -94,6 +97,25 @@ describe('ResourceCache', () => {
       await settled(followed, []);
       expect(followed.deleted).toEqual(['b']);
     }));
+
+  it('gives up an object that became one of which nothing is kept', () =>
+    following(
+      async (followed) => {
+        await followed.create('a');
+        await followed.create('b');
+        await settled(followed, ['a', 'b']);
+        await followed.change('a');
+        await settled(followed, ['b']);
+        await followed.remove('a');
+        await followed.create('c');
+        await settled(followed, ['b', 'c']);
+        expect(followed.deleted).toEqual([]);
+      },
+      {
+        select: ({ metadata: { name, labels } }) =>
+          name.startsWith('kube-') || (labels as object | undefined) !== undefined ? undefined : name,
+      },
+    ));
 
   it('goes on where it was when its connection breaks, without a list', () =>
     following(async (followed) => {

@@ -38,6 +38,10 @@ describe('a deletion', () => {
     expect(summary({ ...input, nowMs: 301_000 })).toEqual(DELETED);
   });
 
+  it('waits no longer than that when the clock was set back', () => {
+    expect(deletionsOf(plans([9_000_000, 1000, 2000, 301_000]))).toEqual([0, 0, 0, 1]);
+  });
+
   it('starts to wait anew when a plan did not call for it', () => {
     const { pendingDeletions } = plan({ ...gone, nowMs: 0 });
     const between = plan({ current: [a], desired: [a], policy: slow, nowMs: 200_000, pendingDeletions });

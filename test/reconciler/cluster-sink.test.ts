@@ -221,6 +221,22 @@ describe.each(['istio-crds', 'istio-crds-1.22'] as const)('ClusterSink with %s',
     expect([deleted, failures.map(({ code }) => code)]).toEqual([[], ['KUBERNETES_ERR_CONFLICT']]);
   });
 
+  it('leaves deletions to the next plan when the writes before took long', async () => {
+    await reconcile([wanted(h('a'))]);
+    const plan = planServiceEntries({
+      current: (await readAll()).here,
+      desired: [wanted(h('b'))],
+      unwanted: [h('a')],
+      policy,
+    });
+    let nowMs = 0;
+    const slow = createSink({ monotonicMs: () => (nowMs += 3000) });
+    const first = await slow.apply(plan, signal);
+    expect([first.created.length, first.deleted.length, first.failures]).toEqual([1, 0, []]);
+    const next = await createSink().apply({ ...nothing, delete: plan.delete }, signal);
+    expect(next.deleted).toHaveLength(1);
+  });
+
   it('takes an entry that is gone already for deleted', async () => {
     await reconcile([wanted(h('a'))]);
     const { entries } = await readAll();
