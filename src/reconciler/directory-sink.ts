@@ -6,6 +6,7 @@ import { formatServiceEntry } from '../istio/format-yaml.js';
 import { FIELD_MANAGER, MANAGED_BY_LABEL } from '../istio/ownership.js';
 import { readServiceEntry, type ServiceEntry } from '../istio/service-entry.js';
 import type { PlannedUpdate, ServiceEntryPlan } from '../plan/service-entry-plan.js';
+import { sealOf, withEditor } from './file-seal.js';
 import { foreignFile, Kustomization } from './kustomization.js';
 import {
   errorCodeOf,
@@ -25,7 +26,7 @@ export interface DirectorySinkOptions {
 
 /**
  * Writes `<namespace>.<name>.yaml` files, one object each, for `kubectl apply -f DIRECTORY`. Files that this program did
- * not write stay as they are; ServiceEntries in them count as others'.
+ * not write stay as they are; ServiceEntries in them count as others'. One whose `spec` somebody edited stays as it is, too.
  */
 export class DirectorySink implements ServiceEntrySink {
   readonly #directory: string;
@@ -135,7 +136,7 @@ export class DirectorySink implements ServiceEntrySink {
   /** Whole, and on the disk, before it gets its name. */
   async #writeTemporary(entry: ServiceEntry): Promise<string> {
     const temporary = `${this.#path(entry)}.${process.pid}.tmp`;
-    await writeFile(temporary, formatServiceEntry(entry), { flush: true });
+    await writeFile(temporary, sealOf(entry.spec) + formatServiceEntry(entry), { flush: true });
     return temporary;
   }
 }
@@ -146,6 +147,7 @@ function readEntries(text: string): ServiceEntry[] {
   if (!Array.isArray(documents)) return [];
   return documents.flatMap((document) => {
     const value: unknown = document.errors.length > 0 ? undefined : document.toJS();
-    return readServiceEntry(value) ?? [];
+    const entry = readServiceEntry(value);
+    return entry === undefined ? [] : withEditor(entry, text);
   });
 }

@@ -32,7 +32,9 @@ async function reconcile(desired: readonly ServiceEntry[], unwanted: readonly st
 }
 
 const A_FILE = 'shop.learned-a.example.com.yaml';
-const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
+/** Without the line that says as what it was written. */
+const read = (name: string): string =>
+  readFileSync(join(directory, name), 'utf8').replace(/^# istio-discovery [0-9a-f]{16}: .*\n/, '');
 
 describe('DirectorySink', () => {
   it('writes one file an object, and nothing else', async () => {
@@ -52,6 +54,32 @@ describe('DirectorySink', () => {
     await reconcile([wanted('a.example.com', ['*'])], ['b.example.com']);
     expect(readdirSync(directory)).toEqual([A_FILE]);
     expect(read(A_FILE)).toBe(formatServiceEntry(wanted('a.example.com', ['*'])));
+  });
+
+  it('leaves a file alone in which somebody edited the spec, however wanted or unwanted', async () => {
+    await reconcile([wanted('a.example.com'), wanted('b.example.com')]);
+    const path = join(directory, A_FILE);
+    const edited = readFileSync(path, 'utf8').replace('- .', '- "*"').replace('- "."', '- "*"');
+    expect(edited).toContain('- "*"');
+    writeFileSync(path, edited);
+    const { entries } = await sink.read();
+    const { skipped } = planServiceEntries({ current: entries, desired: [wanted('a.example.com')], policy });
+    expect(skipped).toMatchObject([{ reason: 'edited-by-others', because: ['edited-file'] }]);
+    await reconcile([wanted('a.example.com')], ['b.example.com']);
+    await reconcile([], ['a.example.com']);
+    expect(readdirSync(directory)).toEqual([A_FILE]);
+    expect(readFileSync(path, 'utf8')).toBe(edited);
+  });
+
+  it('takes a file that was laid out anew, or has no line about it, for its own', async () => {
+    await reconcile([wanted('a.example.com'), wanted('b.example.com')]);
+    const path = join(directory, A_FILE);
+    const [line = ''] = readFileSync(path, 'utf8').split('\n');
+    const value: unknown = parseAllDocuments(read(A_FILE))[0]?.toJS();
+    writeFileSync(path, `${line}\n---\n${JSON.stringify(value)}\n`);
+    writeFileSync(join(directory, 'shop.learned-b.example.com.yaml'), formatServiceEntry(wanted('b.example.com')));
+    await reconcile([], ['a.example.com', 'b.example.com']);
+    expect(readdirSync(directory)).toEqual([]);
   });
 
   it('writes nothing beside an entry of others for the host', async () => {
