@@ -212,24 +212,6 @@ describe('an API server that refuses', () => {
     await waitUntil(() => runs.at(-1)?.plan.keep.some(({ current }) => current.spec.hosts[0] === h('a')) ?? false);
   });
 
-  it('makes no second entry for a host that somebody declared while it asked to be left alone', async () => {
-    const metadata = { name: 'of-the-operator', namespace };
-    const ports = [{ number: 443, name: 'https', protocol: 'HTTPS' }];
-    const spec = { hosts: [h('a')], ports, resolution: 'NONE' };
-    const theirs = JSON.stringify({ apiVersion: 'networking.istio.io/v1', kind: 'ServiceEntry', metadata, spec });
-    let created: Promise<string> | undefined;
-    proxy.inject = (request) => {
-      if (!isWrite(request) || created !== undefined) return undefined;
-      created = server.kubectl(['create', '-f', '-'], theirs);
-      return { status: 429, headers: { 'Retry-After': '3' } };
-    };
-    const { lookUp, waitForFailure } = await start();
-    await lookUp(h('a'), namespace);
-    await waitForFailure(h('a'), 'RECONCILER_ERR_HOST_APPEARED');
-    await created;
-    expect((await entries()).map((entry) => entry.metadata.name)).toEqual(['of-the-operator']);
-  });
-
   it('stops nobody by one entry for which it fails every time', async () => {
     const bad = h('bad');
     proxy.inject = (request) => (isWrite(request) && request.url.includes(bad) ? { status: 500 } : undefined);
