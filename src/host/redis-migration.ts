@@ -56,10 +56,9 @@ interface OldIndex {
  *
  * @param calls that do not wait for this to be done.
  */
-export async function takeOver(calls: RedisCalls, isCluster: boolean): Promise<void> {
+export async function takeOver(calls: RedisCalls): Promise<void> {
   for (const version of OLD_SCHEMAS) {
     for (const index of await oldIndexes(calls, version)) {
-      if (version === 1 && isCluster) throw acrossSlots();
       await takeOverIndex(calls, index);
     }
   }
@@ -212,10 +211,4 @@ async function takeOverRejections(calls: RedisCalls): Promise<void> {
   });
   await calls.call((client) => client.hdel(sourcesKey(), `${source}|n`));
   await calls.call((client) => client.del(firstRejectionsKey()));
-}
-
-function acrossSlots(): HostStoreError {
-  const message =
-    'schema 1 cannot be taken over within a cluster: delete the keys istio-discovery:1:* and learn anew, or take it over in a single Redis';
-  return new HostStoreError('HOST_STORE_SCHEMA', message);
 }

@@ -47,9 +47,10 @@ export class RedisSchema {
     const old = await findOld(this.#calls);
     const isOlder = old !== undefined || (known !== null && known !== String(SCHEMA));
     if (isOlder && !this.#mayTakeOver) throw olderError(known ?? String(old));
+    if (old === 1 && this.#connection.isCluster) throw acrossSlots();
     // First of all: an old program that starts from now on refuses.
     if (known !== String(SCHEMA)) await this.#calls.call((client) => client.set(schemaKey(), String(SCHEMA)));
-    if (old !== undefined) await takeOver(this.#calls, this.#connection.isCluster);
+    if (old !== undefined) await takeOver(this.#calls);
   }
 }
 
@@ -60,5 +61,11 @@ function newerError(found: string): HostStoreError {
 
 function olderError(found: string): HostStoreError {
   const message = `Redis holds schema ${found}, expected ${SCHEMA}: collect, reconcile and run bring it up to date when they start`;
+  return new HostStoreError('HOST_STORE_SCHEMA', message);
+}
+
+function acrossSlots(): HostStoreError {
+  const message =
+    'schema 1 cannot be taken over within a cluster: delete the keys istio-discovery:1:* and learn anew, or take it over in a single Redis';
   return new HostStoreError('HOST_STORE_SCHEMA', message);
 }

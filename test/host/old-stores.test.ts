@@ -1,9 +1,8 @@
 import { ClassicLevel } from 'classic-level';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hostname } from '../../src/dns/hostname.js';
 import { openEmbeddedStore, useEmbeddedStore } from '../../src/host/embedded-store.js';
-import type { HostRecord } from '../../src/host/host-record.js';
 import type { HostStore } from '../../src/host/host-store.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { ROOT } from '../support/command.js';
@@ -12,38 +11,10 @@ import { shareRedis } from '../support/redis.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { batch, observation } from './host-store.contract.js';
-
-/** Written by the programs of those versions: what they said of their store, and all that was in it. */
-interface OldStore {
-  readonly expected: { readonly hosts: readonly HostRecord[] } & Readonly<Record<string, unknown>>;
-  /** Commands that fill a Redis. */
-  readonly redis: readonly (readonly [string, ...string[]])[];
-  /** Absent where LevelDB has it in no other way now. */
-  readonly embedded?: readonly (readonly [string, unknown])[];
-}
+import { expectedOf, readOld, stateOf, type OldStore } from './old-store.js';
 
 const server = shareRedis();
 const directory = createTemporaryDirectory();
-
-function readOld(version: number): OldStore {
-  return JSON.parse(readFileSync(join(ROOT, 'test', 'host', 'old-stores', `${version}.json`), 'utf8')) as OldStore;
-}
-
-/** What the program says of it now: version 1 had no days, flags, ports, decisions and children. */
-function expectedOf({ expected }: OldStore) {
-  const none = { days: [], flags: [], ports: [], decisions: [], children: [] };
-  return { ...expected, hosts: expected.hosts.map((host) => ({ ...none, ...host })) };
-}
-
-async function stateOf(store: HostStore, { expected }: OldStore) {
-  const hosts: HostRecord[] = [];
-  for await (const host of store.list()) hosts.push(host);
-  const state: Record<string, unknown> = { hosts, rejections: await store.rejections() };
-  if (expected['sources'] !== undefined) {
-    Object.assign(state, { sources: await store.sources(), blindWindows: await store.blindWindows() });
-  }
-  return expected['overflow'] === undefined ? state : { ...state, overflow: (await store.statistics()).overflow };
-}
 
 async function fillRedis(commands: OldStore['redis']): Promise<void> {
   await server.admin.flushall();
