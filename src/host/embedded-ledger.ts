@@ -10,7 +10,15 @@ import {
 import type { EmbeddedEdit, Level } from './embedded-edit.js';
 import { reading } from './embedded-error.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type { AwaitedDeletion, SeenChange, SeenCluster, SeenEntries, SeenEntry, StoredRules } from './host-store.js';
+import type {
+  AwaitedDeletion,
+  Ledger,
+  SeenChange,
+  SeenCluster,
+  SeenEntries,
+  SeenEntry,
+  StoredRules,
+} from './host-store.js';
 import { seenField, sortSeen } from './seen-entry.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
@@ -29,7 +37,7 @@ interface StoredRuleText {
 export type Exclusive = (change: (edit: EmbeddedEdit) => Promise<void>) => Promise<void>;
 
 /** What the embedded store keeps besides hosts: of sources, of what was not learnt, of people's rules, of entries and deletions that wait. */
-export class EmbeddedLedger {
+export class EmbeddedLedger implements Ledger {
   readonly #level: Level;
   readonly #exclusive: Exclusive;
 

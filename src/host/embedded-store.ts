@@ -1,8 +1,6 @@
 import { ClassicLevel } from 'classic-level';
 import { mkdir } from 'node:fs/promises';
 import type { Hostname } from '../dns/hostname.js';
-import type { RejectionCount } from '../observation/rejection.js';
-import type { BlindWindow } from './blind-window.js';
 import { Admission } from './embedded-admission.js';
 import { addUsage, EmbeddedEdit, toUsage, type Level, type StoredHost, type StoredUsage } from './embedded-edit.js';
 import { reading, toStoreError } from './embedded-error.js';
@@ -22,13 +20,9 @@ import {
   type HostCore,
 } from './host-core.js';
 import type { HostRecord, HostSummary } from './host-record.js';
-import type { HostRule } from './host-rule.js';
 import {
   NO_OVERFLOW,
   STORE_LIMITS,
-  type AwaitedDeletion,
-  type SeenChange,
-  type SeenEntries,
   type EvidenceAttribution,
   type FlagChange,
   type HostDecision,
@@ -37,15 +31,14 @@ import {
   type ParentQuarantine,
   type PortEvidence,
   type RecordBatch,
-  type StoredRules,
   type StoreLimits,
   type StoreOverflow,
   type StoreStatistics,
   type WildcardProposal,
 } from './host-store.js';
 import { HostStoreError } from './host-store-error.js';
+import { LedgerStore } from './ledger-store.js';
 import { ObservationFeed, type TailBatch } from './observation-feed.js';
-import type { SourceReport, SourceStatus } from './source.js';
 import { connectStore, serveStore } from './store-socket.js';
 
 interface EmbeddedStoreOptions {
@@ -113,10 +106,10 @@ function openError(directory: string, err: unknown): HostStoreError {
   return new HostStoreError(kind, `cannot open ${directory}`, { cause: err });
 }
 
-class EmbeddedStore implements HostStore {
+class EmbeddedStore extends LedgerStore implements HostStore {
   readonly #level: Level;
   readonly #admission: Admission;
-  readonly #ledger: EmbeddedLedger;
+  protected readonly ledger: EmbeddedLedger;
   /** One change at a time: each reads what it changes. */
   #last: Promise<void> = Promise.resolve();
   /** Batches that wait for the write that comes next, and that write. */
@@ -126,9 +119,10 @@ class EmbeddedStore implements HostStore {
   readonly #feed = new ObservationFeed();
 
   constructor(level: Level, admission: Admission) {
+    super();
     this.#level = level;
     this.#admission = admission;
-    this.#ledger = new EmbeddedLedger(level, (change) => this.#exclusive(change));
+    this.ledger = new EmbeddedLedger(level, (change) => this.#exclusive(change));
   }
 
   /** What is handed over while another write is under way goes to the disk together. */
@@ -249,54 +243,6 @@ class EmbeddedStore implements HostStore {
         for (const key of await this.#level.keys(rows).all()) edit.delete(key);
       }
     });
-  }
-
-  reportSource(report: SourceReport): Promise<SourceStatus> {
-    return this.#ledger.reportSource(report);
-  }
-
-  sources(): Promise<readonly SourceStatus[]> {
-    return this.#ledger.sources();
-  }
-
-  recordBlindWindow(window: BlindWindow): Promise<void> {
-    return this.#ledger.recordBlindWindow(window);
-  }
-
-  blindWindows(): Promise<readonly BlindWindow[]> {
-    return this.#ledger.blindWindows();
-  }
-
-  rules(): Promise<StoredRules> {
-    return this.#ledger.rules();
-  }
-
-  setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
-    return this.#ledger.setRules(rules, version);
-  }
-
-  awaitedDeletions(): Promise<readonly AwaitedDeletion[]> {
-    return this.#ledger.awaitedDeletions();
-  }
-
-  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void> {
-    return this.#ledger.awaitDeletions(deletions);
-  }
-
-  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
-    return this.#ledger.endDeletions(entries);
-  }
-
-  seenEntries(): Promise<SeenEntries> {
-    return this.#ledger.seenEntries();
-  }
-
-  noteSeen(change: SeenChange): Promise<void> {
-    return this.#ledger.noteSeen(change);
-  }
-
-  rejections(): Promise<readonly RejectionCount[]> {
-    return this.#ledger.rejections();
   }
 
   async statistics(): Promise<StoreStatistics> {

@@ -162,13 +162,40 @@ export interface StoreStatistics {
   readonly latencyMs: number;
 }
 
+/** What a store keeps besides hosts. */
+export interface Ledger {
+  /** Keeps what a source says about itself, see {@link SourceReport}, and says what there now is of it. */
+  reportSource(report: SourceReport): Promise<SourceStatus>;
+  /** Every source heard of in the last SOURCE_TTL, in order of its name. */
+  sources(): Promise<readonly SourceStatus[]>;
+  /** Keeps a time during which a source did not see look-ups. Windows that touch become one. */
+  recordBlindWindow(window: BlindWindow): Promise<void>;
+  /** All of them, by source, reason and time. */
+  blindWindows(): Promise<readonly BlindWindow[]>;
+  /** The rules that people added, apart from those of the configuration. */
+  rules(): Promise<StoredRules>;
+  /** Replaces the rules; false when `version` is no longer the version kept, so that nobody's change is lost. */
+  setRules(rules: readonly HostRule[], version: number): Promise<boolean>;
+  /** Deletions that wait, in order of namespace and name. */
+  awaitedDeletions(): Promise<readonly AwaitedDeletion[]>;
+  /** Keeps each of them in place of what was kept of its entry. */
+  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void>;
+  /** They are no longer called for, or have taken place. */
+  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void>;
+  /** Entries of ours that were in the cluster. */
+  seenEntries(): Promise<SeenEntries>;
+  noteSeen(change: SeenChange): Promise<void>;
+  /** What was not learnt, summed over all sources, in order of the reason. */
+  rejections(): Promise<readonly RejectionCount[]>;
+}
+
 /**
  * Where hosts are kept. Merges commute and repeat safely: batches of several collectors, retries and replays lead to the
  * same state in any order. Time is always an argument, never the store's clock.
  *
  * Both implementations pass `test/host/host-store.contract.ts`.
  */
-export interface HostStore {
+export interface HostStore extends Ledger {
   /** Resolves when the batch is durable; rejects with HostStoreError, and then the same batch may be sent again. */
   record(batch: RecordBatch): Promise<void>;
   /** Adds to what was not learnt what no batch has. Sent twice it counts twice. */
@@ -207,30 +234,7 @@ export interface HostStore {
   quarantine(parents: readonly ParentQuarantine[]): Promise<void>;
   /** Forgets hosts, unless they were looked up since `lastSeenMs` or a person has decided on them. */
   forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void>;
-  /** Keeps what a source says about itself, see {@link SourceReport}, and says what there now is of it. */
-  reportSource(report: SourceReport): Promise<SourceStatus>;
-  /** Every source heard of in the last SOURCE_TTL, in order of its name. */
-  sources(): Promise<readonly SourceStatus[]>;
-  /** Keeps a time during which a source did not see look-ups. Windows that touch become one. */
-  recordBlindWindow(window: BlindWindow): Promise<void>;
-  /** All of them, by source, reason and time. */
-  blindWindows(): Promise<readonly BlindWindow[]>;
-  /** The rules that people added, apart from those of the configuration. */
-  rules(): Promise<StoredRules>;
-  /** Replaces the rules; false when `version` is no longer the version kept, so that nobody's change is lost. */
-  setRules(rules: readonly HostRule[], version: number): Promise<boolean>;
-  /** Deletions that wait, in order of namespace and name. */
-  awaitedDeletions(): Promise<readonly AwaitedDeletion[]>;
-  /** Keeps each of them in place of what was kept of its entry. */
-  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void>;
-  /** They are no longer called for, or have taken place. */
-  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void>;
-  /** Entries of ours that were in the cluster. */
-  seenEntries(): Promise<SeenEntries>;
-  noteSeen(change: SeenChange): Promise<void>;
   /** Whether the store works, and how much it holds; rejects with HostStoreError when it does not. */
   statistics(): Promise<StoreStatistics>;
-  /** What was not learnt, summed over all sources, in order of the reason. */
-  rejections(): Promise<readonly RejectionCount[]>;
   close(): Promise<void>;
 }

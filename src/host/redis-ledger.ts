@@ -8,7 +8,7 @@ import {
   type Interval,
 } from './blind-window.js';
 import { formatRule, readRules, type HostRule } from './host-rule.js';
-import type { AwaitedDeletion, SeenChange, SeenEntries, StoredRules } from './host-store.js';
+import type { AwaitedDeletion, Ledger, SeenChange, SeenEntries, StoredRules } from './host-store.js';
 import { blindKey, deletionsKey, rejectionsKey, rulesKey, seenKey, sourcesKey } from './keys.js';
 import type { RedisCalls } from './redis-calls.js';
 import { editField, setFields } from './redis-edit.js';
@@ -16,7 +16,7 @@ import { CLUSTER_FIELD, formatSeen, readSeen, seenField } from './seen-entry.js'
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
 
 /** What Redis keeps besides hosts: of sources, of what was not learnt, of people's rules, of entries and deletions that wait. */
-export class RedisLedger {
+export class RedisLedger implements Ledger {
   readonly #calls: RedisCalls;
 
   constructor(calls: RedisCalls) {

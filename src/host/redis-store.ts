@@ -1,16 +1,10 @@
 import type { Hostname } from '../dns/hostname.js';
-import type { RejectionCount } from '../observation/rejection.js';
-import type { BlindWindow } from './blind-window.js';
 import { pendingField } from './evidence-fields.js';
 import { addChild, applyDecision, applyFlag, applyPort, applyQuarantine, proposedCore } from './host-core.js';
 import type { HostRecord, HostSummary } from './host-record.js';
-import type { HostRule } from './host-rule.js';
 import {
   NO_OVERFLOW,
   STORE_LIMITS,
-  type AwaitedDeletion,
-  type SeenChange,
-  type SeenEntries,
   type EvidenceAttribution,
   type FlagChange,
   type HostDecision,
@@ -19,7 +13,6 @@ import {
   type ParentQuarantine,
   type PortEvidence,
   type RecordBatch,
-  type StoredRules,
   type StoreLimits,
   type StoreOverflow,
   type StoreStatistics,
@@ -40,6 +33,7 @@ import {
   sourcesKey,
   workloadsKey,
 } from './keys.js';
+import { LedgerStore } from './ledger-store.js';
 import { groupObservations } from './observation-group.js';
 import type { TailBatch } from './observation-feed.js';
 import { RedisCalls } from './redis-calls.js';
@@ -54,7 +48,6 @@ import { RedisSchema } from './redis-schema.js';
 import { STATE_LETTERS, writeTransition } from './redis-story.js';
 import { RedisTail } from './redis-tail.js';
 import { registrableDomain } from './registrable-domain.js';
-import type { SourceReport, SourceStatus } from './source.js';
 
 /** Children that are folded in one round trip. */
 const PAGE_CHILDREN = 500;
@@ -72,21 +65,22 @@ export interface RedisStoreOptions extends RedisConnectionOptions {
   readonly mayTakeOver?: boolean;
 }
 
-class RedisStore implements HostStore {
+class RedisStore extends LedgerStore implements HostStore {
   readonly #connection: RedisConnection;
   readonly #limits: StoreLimits;
   readonly #schema: RedisSchema;
   readonly #calls: RedisCalls;
-  readonly #ledger: RedisLedger;
+  protected readonly ledger: RedisLedger;
   readonly #tail: RedisTail;
 
   constructor({ mayTakeOver = true, ...options }: RedisStoreOptions, limits: StoreLimits) {
+    super();
     const connection = new RedisConnection(options);
     this.#connection = connection;
     this.#limits = limits;
     this.#schema = new RedisSchema(connection, { mayTakeOver });
     this.#calls = new RedisCalls(connection, () => this.#schema.check());
-    this.#ledger = new RedisLedger(this.#calls);
+    this.ledger = new RedisLedger(this.#calls);
     this.#tail = new RedisTail(connection);
   }
 
@@ -215,54 +209,6 @@ class RedisStore implements HostStore {
       overflow = addOverflow(overflow, replies[at + 1] as readonly (string | null)[]); // HMGET's reply
     }
     return { kind: 'redis', schema: SCHEMA, hosts, overflow, latencyMs: performance.now() - startMs };
-  }
-
-  reportSource(report: SourceReport): Promise<SourceStatus> {
-    return this.#ledger.reportSource(report);
-  }
-
-  sources(): Promise<readonly SourceStatus[]> {
-    return this.#ledger.sources();
-  }
-
-  recordBlindWindow(window: BlindWindow): Promise<void> {
-    return this.#ledger.recordBlindWindow(window);
-  }
-
-  blindWindows(): Promise<readonly BlindWindow[]> {
-    return this.#ledger.blindWindows();
-  }
-
-  rules(): Promise<StoredRules> {
-    return this.#ledger.rules();
-  }
-
-  setRules(rules: readonly HostRule[], version: number): Promise<boolean> {
-    return this.#ledger.setRules(rules, version);
-  }
-
-  awaitedDeletions(): Promise<readonly AwaitedDeletion[]> {
-    return this.#ledger.awaitedDeletions();
-  }
-
-  awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void> {
-    return this.#ledger.awaitDeletions(deletions);
-  }
-
-  endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
-    return this.#ledger.endDeletions(entries);
-  }
-
-  seenEntries(): Promise<SeenEntries> {
-    return this.#ledger.seenEntries();
-  }
-
-  noteSeen(change: SeenChange): Promise<void> {
-    return this.#ledger.noteSeen(change);
-  }
-
-  rejections(): Promise<readonly RejectionCount[]> {
-    return this.#ledger.rejections();
   }
 
   close(): Promise<void> {
