@@ -28,6 +28,9 @@ const SCRIPTS = {
   moveCounts: MOVE_COUNTS,
 } as const;
 
+/** Scripts that are called in one round trip. */
+const PAGE_SCRIPTS = 1000;
+
 type Script = (keys: readonly string[], ...args: readonly (string | number)[]) => void;
 /** The scripts by name; a call puts one into the pipeline. */
 export type Scripts = Readonly<Record<keyof typeof SCRIPTS, Script>>;
@@ -67,6 +70,15 @@ export class RedisCalls {
     );
   }
 
+  /** As {@link run}, one script for each of any number of items, a page of them in a round trip: a call has a time-out. */
+  async runEach<T>(items: readonly T[], put: (of: (shard: number) => Scripts, item: T) => void): Promise<void> {
+    for (const page of pagesOf(items, PAGE_SCRIPTS)) {
+      await this.run((of) => {
+        for (const item of page) put(of, item);
+      });
+    }
+  }
+
   /** What `lua/read.ts` says of hosts, in their order. */
   async read(names: readonly string[]): Promise<readonly string[]> {
     const shards = new Map<number, number[]>();
@@ -91,6 +103,10 @@ export class RedisCalls {
     }
     return texts;
   }
+}
+
+export function* pagesOf<T>(items: readonly T[], size: number): Generator<readonly T[]> {
+  for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size);
 }
 
 type Defined = Readonly<Record<string, (...args: readonly (string | number)[]) => void>>;

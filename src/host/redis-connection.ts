@@ -121,7 +121,12 @@ export class RedisConnection {
       this.client instanceof Cluster ? this.client.duplicate([], options) : this.client.duplicate(options);
     listener.on('error', () => undefined); // it tries again for ever
     listener.on('message', (_, text: string) => onMessage(text));
-    await this.call(() => listener.subscribe(channel));
+    try {
+      await this.call(() => listener.subscribe(channel));
+    } catch (err) {
+      listener.disconnect(); // or it tries again for ever, and the process does not end
+      throw err;
+    }
     return async () => listener.disconnect();
   }
 
@@ -155,12 +160,15 @@ async function execute(pipeline: ChainableCommander): Promise<readonly unknown[]
 /** What a server says when the user may not do something. */
 const DENIED = /^(?:NOPERM|NOAUTH|WRONGPASS)\b|user executing the script can't run/;
 
+/** What a script says of what it cannot take apart. */
+const CORRUPT = /WRONGTYPE|user_script:\d+: (?:attempt to|bad argument)/;
+
 function toStoreError(cause: unknown): HostStoreError {
   if (cause instanceof HostStoreError) return cause;
   const message = typeof cause === 'object' && cause !== null && 'message' in cause ? String(cause.message) : '';
-  return DENIED.test(message)
-    ? new HostStoreError('HOST_STORE_DENIED', 'the Redis user lacks a right', { cause })
-    : new HostStoreError('HOST_STORE_UNAVAILABLE', 'Redis call failed', { cause });
+  if (DENIED.test(message)) return new HostStoreError('HOST_STORE_DENIED', 'the Redis user lacks a right', { cause });
+  if (CORRUPT.test(message)) return new HostStoreError('HOST_STORE_CORRUPT', 'Redis holds what is no host', { cause });
+  return new HostStoreError('HOST_STORE_UNAVAILABLE', 'Redis call failed', { cause });
 }
 
 function connect(options: RedisConnectionOptions, location: RedisLocation): Redis | Cluster {

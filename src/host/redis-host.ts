@@ -1,6 +1,7 @@
 import type { Hostname } from '../dns/hostname.js';
 import { sortEvidence, toRecord, type HostCore } from './host-core.js';
 import type { HostRecord, HostSummary } from './host-record.js';
+import { HostStoreError } from './host-store-error.js';
 import { MAX_TEXT_WORKLOADS } from './lua/text.js';
 import { readRow, readUsage, type HostEvidence } from './redis-evidence.js';
 import { observedLines, readAddressNames, readObserved, type ObservedLines } from './redis-observed.js';
@@ -68,7 +69,9 @@ export function readHost(hostname: Hostname, reply: string): HostRecord | undefi
 /** What a text says apart from workloads; undefined when it is empty. */
 export function readCore(text: string): HostCore | undefined {
   if (text === '') return undefined;
-  const [usage = '', addresses = '', chain = '', days = '', children = '', , ...story] = text.split('\n');
+  const lines = text.split('\n');
+  if (lines.length < STORY_LINE) throw new HostStoreError('HOST_STORE_CORRUPT', 'Redis holds what is no host');
+  const [usage = '', addresses = '', chain = '', days = '', children = '', , ...story] = lines;
   const observed: ObservedLines = [usage, addresses, chain, days];
   return { ...readObserved(observed), ...readStory(story), children: children === '' ? [] : children.split(' ') };
 }

@@ -10,10 +10,13 @@ import {
 import { formatRule, readRules, type HostRule } from './host-rule.js';
 import type { AwaitedDeletion, Ledger, SeenChange, SeenEntries, StoredRules } from './host-store.js';
 import { blindKey, deletionsKey, rejectionsKey, rulesKey, seenKey, sourcesKey } from './keys.js';
-import type { RedisCalls } from './redis-calls.js';
+import { pagesOf, type RedisCalls } from './redis-calls.js';
 import { editField, setFields } from './redis-edit.js';
 import { CLUSTER_FIELD, formatSeen, readSeen, seenField } from './seen-entry.js';
 import { expiredSources, mergeReports, toSourceStatus, type SourceReport, type SourceStatus } from './source.js';
+
+/** Fields and values of one command; even. There is one for each ServiceEntry, which may be more than a call takes. */
+const PAGE_FIELDS = 2000;
 
 /** What Redis keeps besides hosts: of sources, of what was not learnt, of people's rules, of entries and deletions that wait. */
 export class RedisLedger implements Ledger {
@@ -37,12 +40,11 @@ export class RedisLedger implements Ledger {
   /** When a new one comes, those that are long gone go. */
   async #forgetSources(nowMs: number): Promise<void> {
     const expired = expiredSources(await this.sources(), nowMs);
-    if (expired.length === 0) return;
     const reports = expired.flatMap((name) => [`${name}|r`, `${name}|n`]);
-    await this.#calls.call((client) => client.hdel(sourcesKey(), ...reports));
+    await this.#delete(sourcesKey(), reports);
     const reasons = Object.keys(BLIND_REASONS);
     const windows = expired.flatMap((name) => reasons.map((reason) => `${name}|${reason}`));
-    await this.#calls.call((client) => client.hdel(blindKey(), ...windows));
+    await this.#delete(blindKey(), windows);
   }
 
   async sources(): Promise<readonly SourceStatus[]> {
@@ -87,18 +89,18 @@ export class RedisLedger implements Ledger {
   }
 
   async awaitDeletions(deletions: readonly AwaitedDeletion[]): Promise<void> {
-    if (deletions.length === 0) return;
     const fields = deletions.flatMap(({ namespace, name, reason, sinceMs, plans }) => [
       `${namespace}/${name}`,
       JSON.stringify([reason, sinceMs, plans]),
     ]);
-    await this.#calls.call((client) => client.hset(deletionsKey(), ...fields));
+    await this.#set(deletionsKey(), fields);
   }
 
   async endDeletions(entries: readonly Pick<AwaitedDeletion, 'namespace' | 'name'>[]): Promise<void> {
-    if (entries.length === 0) return;
-    const fields = entries.map(({ namespace, name }) => `${namespace}/${name}`);
-    await this.#calls.call((client) => client.hdel(deletionsKey(), ...fields));
+    await this.#delete(
+      deletionsKey(),
+      entries.map(({ namespace, name }) => `${namespace}/${name}`),
+    );
   }
 
   async seenEntries(): Promise<SeenEntries> {
@@ -110,12 +112,21 @@ export class RedisLedger implements Ledger {
       ...seen.flatMap((entry) => [seenField(entry), formatSeen(entry)]),
       ...(cluster === undefined ? [] : [CLUSTER_FIELD, JSON.stringify(cluster)]),
     ];
-    if (fields.length > 0) await this.#calls.call((client) => client.hset(seenKey(), ...fields));
-    if (gone.length > 0) await this.#calls.call((client) => client.hdel(seenKey(), ...gone.map(seenField)));
+    await this.#set(seenKey(), fields);
+    await this.#delete(seenKey(), gone.map(seenField));
   }
 
   async rejections(): Promise<readonly RejectionCount[]> {
     return readRejections(await this.#calls.call((client) => client.hgetall(rejectionsKey())));
+  }
+
+  /** Field, value, field, value, … of any number. */
+  async #set(key: string, fields: readonly string[]): Promise<void> {
+    for (const page of pagesOf(fields, PAGE_FIELDS)) await this.#calls.call((client) => client.hset(key, ...page));
+  }
+
+  async #delete(key: string, fields: readonly string[]): Promise<void> {
+    for (const page of pagesOf(fields, PAGE_FIELDS)) await this.#calls.call((client) => client.hdel(key, ...page));
   }
 }
 

@@ -49,9 +49,6 @@ import { STATE_LETTERS, writeTransition } from './redis-story.js';
 import { RedisTail } from './redis-tail.js';
 import { registrableDomain } from './registrable-domain.js';
 
-/** Children that are folded in one round trip. */
-const PAGE_CHILDREN = 500;
-
 /**
  * Opens a store in Redis (6.2 or newer). Returns at once: while Redis is away, calls fail with HOST_STORE_UNAVAILABLE and
  * the connection is tried again for ever.
@@ -118,28 +115,22 @@ class RedisStore extends LedgerStore implements HostStore {
   }
 
   async attribute(attributions: readonly EvidenceAttribution[]): Promise<void> {
-    await this.#calls.run((of) => {
-      for (const { hostname, evidence, workload, attribution } of attributions) {
-        const fields = [pendingField(evidence), shortWorkloadField(workload, attribution)];
-        of(shardOf(hostname)).attributeEvidence(keysOf(hostname), hostname, ...fields);
-      }
+    await this.#calls.runEach(attributions, (of, { hostname, evidence, workload, attribution }) => {
+      const fields = [pendingField(evidence), shortWorkloadField(workload, attribution)];
+      of(shardOf(hostname)).attributeEvidence(keysOf(hostname), hostname, ...fields);
     });
   }
 
   async dismiss(evidence: readonly Pick<EvidenceAttribution, 'hostname' | 'evidence'>[]): Promise<void> {
-    await this.#calls.run((of) => {
-      for (const { hostname, evidence: one } of evidence) {
-        of(shardOf(hostname)).attributeEvidence(keysOf(hostname), hostname, pendingField(one), '');
-      }
+    await this.#calls.runEach(evidence, (of, { hostname, evidence: one }) => {
+      of(shardOf(hostname)).attributeEvidence(keysOf(hostname), hostname, pendingField(one), '');
     });
   }
 
   async transition(transitions: readonly HostTransition[]): Promise<void> {
-    await this.#calls.run((of) => {
-      for (const { hostname, from, to, reason, atMs } of transitions) {
-        const line = writeTransition({ state: to, reason, atMs });
-        of(shardOf(hostname)).transitionHost([hostsKey(shardOf(hostname))], hostname, STATE_LETTERS[from], line);
-      }
+    await this.#calls.runEach(transitions, (of, { hostname, from, to, reason, atMs }) => {
+      const line = writeTransition({ state: to, reason, atMs });
+      of(shardOf(hostname)).transitionHost([hostsKey(shardOf(hostname))], hostname, STATE_LETTERS[from], line);
     });
   }
 
@@ -175,23 +166,17 @@ class RedisStore extends LedgerStore implements HostStore {
     for (const { hostname, children } of parents) {
       const shard = shardOf(hostname);
       await this.#calls.call((client) => client.sadd(parentsKey(shard), hostname.slice('*.'.length)));
-      for (let start = 0; start < children.length; start += PAGE_CHILDREN) {
-        await this.#calls.run((of) => {
-          for (const child of children.slice(start, start + PAGE_CHILDREN)) {
-            const keys = [...keysOf(child), pendingKey(hostname), workloadsKey(hostname), domainsKey(child)];
-            of(shard).foldChild(keys, child, hostname, registrableDomain(child));
-          }
-        });
-      }
+      await this.#calls.runEach(children, (of, child) => {
+        const keys = [...keysOf(child), pendingKey(hostname), workloadsKey(hostname), domainsKey(child)];
+        of(shard).foldChild(keys, child, hostname, registrableDomain(child));
+      });
     }
   }
 
   async forget(hosts: readonly Pick<HostRecord, 'hostname' | 'lastSeenMs'>[]): Promise<void> {
-    await this.#calls.run((of) => {
-      for (const { hostname, lastSeenMs } of hosts) {
-        const keys = [...keysOf(hostname), domainsKey(hostname)];
-        of(shardOf(hostname)).forgetHost(keys, hostname, registrableDomain(hostname), lastSeenMs);
-      }
+    await this.#calls.runEach(hosts, (of, { hostname, lastSeenMs }) => {
+      const keys = [...keysOf(hostname), domainsKey(hostname)];
+      of(shardOf(hostname)).forgetHost(keys, hostname, registrableDomain(hostname), lastSeenMs);
     });
   }
 

@@ -39,10 +39,12 @@ export class RedisTail {
     const batches = feed.subscribe(signal);
     const first = batches.next(); // from here on nothing is missed
     const stop = await this.#connection.subscribe(tailKey(), (text) => feed.publish(JSON.parse(text) as TailBatch)); // by publish()
-    const renewing = this.#renew(signal);
+    const done = new AbortController();
+    const renewing = this.#renew(AbortSignal.any([signal, done.signal]));
     try {
       for (let item = await first; item.done !== true; item = await batches.next()) yield item.value;
     } finally {
+      done.abort(); // who reads no more need not abort the signal
       await stop();
       await renewing;
     }

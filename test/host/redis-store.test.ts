@@ -42,6 +42,49 @@ describe('Redis store', () => {
     await store.close();
   });
 
+  it('tells by code that a host was altered by hand, whether it is read or written', async () => {
+    const store = await openEmpty();
+    await store.record(batch(1, [observation()]));
+    const client = new Client(server.url);
+    const [key = ''] = await client.keys('istio-discovery:*:hosts');
+    await client.hset(key, observation().hostname, 'altered');
+    const corrupt = { code: 'HOST_STORE_CORRUPT' };
+    await expect(store.record(batch(2, [observation()]))).rejects.toMatchObject(corrupt);
+    await expect(store.get(observation().hostname)).rejects.toMatchObject(corrupt);
+    await client.del(key);
+    await client.set(key, 'another type');
+    await expect(store.statistics()).rejects.toMatchObject(corrupt);
+    await client.quit();
+    await store.close();
+  });
+
+  it('keeps more entries than a function takes arguments', async () => {
+    const store = await openEmpty();
+    const seen = Array.from({ length: 70_000 }, (_, n) => ({ namespace: 'shop', name: `entry-${n}`, host: `h${n}.example.com` })); // prettier-ignore
+    await store.noteSeen({ seen, gone: [] });
+    expect((await store.seenEntries()).entries).toHaveLength(seen.length);
+    await store.noteSeen({ seen: [], gone: seen.slice(1) });
+    expect((await store.seenEntries()).entries).toEqual(seen.slice(0, 1));
+    await store.close();
+  });
+
+  it('ends a watch when its reader has enough', async () => {
+    const store = await openEmpty();
+    const watching = (async () => {
+      for await (const { observations } of store.tail(new AbortController().signal)) return observations.length;
+      return 0;
+    })();
+    let sequence = 0;
+    let seen: number | undefined;
+    void watching.then((count) => (seen = count));
+    while (seen === undefined) {
+      await store.record(batch(++sequence, [observation()]));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(seen).toBe(1);
+    await store.close();
+  });
+
   it('neither reads nor writes where a newer version of the program has been', async () => {
     const store = await openEmpty();
     const client = new Client(server.url);
