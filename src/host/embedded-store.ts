@@ -1,6 +1,7 @@
 import { ClassicLevel } from 'classic-level';
 import { mkdir } from 'node:fs/promises';
 import type { Hostname } from '../dns/hostname.js';
+import type { RejectionCount } from '../observation/rejection.js';
 import { Admission } from './embedded-admission.js';
 import { addUsage, EmbeddedEdit, toUsage, type Level, type StoredHost, type StoredUsage } from './embedded-edit.js';
 import { reading, toStoreError } from './embedded-error.js';

@@ -1,4 +1,5 @@
 import type { Hostname } from '../dns/hostname.js';
+import type { RejectionCount } from '../observation/rejection.js';
 import { pendingField } from './evidence-fields.js';
 import { addChild, applyDecision, applyFlag, applyPort, applyQuarantine, proposedCore } from './host-core.js';
 import type { HostRecord, HostSummary } from './host-record.js';

@@ -74,14 +74,13 @@ describe('Redis store', () => {
       for await (const { observations } of store.tail(new AbortController().signal)) return observations.length;
       return 0;
     })();
-    let sequence = 0;
-    let seen: number | undefined;
-    void watching.then((count) => (seen = count));
-    while (seen === undefined) {
-      await store.record(batch(++sequence, [observation()]));
+    const seen: number[] = [];
+    void watching.then((count) => seen.push(count));
+    for (let sequence = 1; seen.length === 0; sequence += 1) {
+      await store.record(batch(sequence, [observation()]));
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    expect(seen).toBe(1);
+    expect(seen).toEqual([1]);
     await store.close();
   });
 
