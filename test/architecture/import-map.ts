@@ -32,7 +32,7 @@ export function readSources(root: string, directory = root): SourceFile[] {
   });
 }
 
-/** `dns/hostname.ts` is of `dns`, `app.ts` of `app.ts`. */
+/** `dns/hostname.ts` is of `dns`, `main.ts` of `main.ts`. */
 export function unitOf(path: string): string {
   return path.includes('/') ? (path.split('/')[0] ?? path) : path;
 }
