@@ -13,7 +13,8 @@ function foreign(
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'ServiceEntry',
-    metadata: { name: 'theirs', namespace },
+    // An address of its own would come at some later moment.
+    metadata: { name: 'theirs', namespace, labels: { 'networking.istio.io/enable-autoallocate-ip': 'false' } },
     spec: { hosts: [host], resolution: 'NONE', ports, ...spec },
   };
 }
@@ -69,6 +70,26 @@ export function foreignEntries(mesh: () => TestMesh): void {
       await mesh().apply(wanted('api.example.com'));
       expect((await proxies.changes()).shop.filter((line) => !line.startsWith('+'))).toEqual([]);
     });
+  });
+
+  it('an entry that a VirtualService routes to stays; without it the route would lead nowhere', async () => {
+    const lookUps = [['api.example.com', 'shop']] as const;
+    const { apiServer } = mesh();
+    await mesh().learn({ lookUps });
+    await mesh().apply({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'theirs', namespace: 'shop' },
+      spec: {
+        hosts: ['front.shop.svc.cluster.local'],
+        http: [{ route: [{ destination: { host: 'api.example.com', port: { number: 80 } } }] }],
+      },
+    });
+    const { plan } = await mesh().learn({ lookUps, ignored: ['api.example.com'] });
+    expect(plan.skipped).toMatchObject([{ reason: 'still-referenced', because: ['VirtualService shop/theirs'] }]);
+    expect(missingClusters((await proxies.start()).shop)).toEqual([]);
+    await apiServer.kubectl(['delete', 'serviceentries', '--all', '--namespace=shop']);
+    expect(missingClusters((await proxies.start()).shop)).toEqual(['outbound|80||api.example.com']);
   });
 
   it('a central entry is written where a Sidecar imports it, and not where none does', async () => {
