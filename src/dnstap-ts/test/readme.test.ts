@@ -142,7 +142,11 @@ describe('the package', () => {
     expect(execFileSync(process.execPath, [file], { cwd: installed, encoding: 'utf8', stdio: 'pipe' })).toBe('1\n');
   });
 
-  it('has types that a strict consumer can use, from ESM and from CommonJS, without skipLibCheck', () => {
+  it.each([
+    ['nodenext, ESM and CommonJS', ['--module', 'nodenext'], ['consumer.mts', 'consumer.cts']],
+    ['node16, ESM', ['--module', 'node16'], ['consumer.mts']],
+    ['a bundler', ['--module', 'esnext', '--moduleResolution', 'bundler'], ['consumer.ts']],
+  ])('has types that a strict consumer can use without skipLibCheck: %s', (_name, resolution, consumers) => {
     const code = `
       import { decodeDnstap, Receiver, type Dnstap } from 'dnstap-ts';
       const frame: Dnstap = decodeDnstap(new Uint8Array());
@@ -151,20 +155,11 @@ describe('the package', () => {
       receiver.on('close', ({ error }) => error?.code === 'DNSTAP_ERR_TRUNCATED');
       export { seconds };
     `;
-    writeFileSync(join(installed, 'consumer.mts'), code);
-    writeFileSync(join(installed, 'consumer.cts'), code);
-    const strict = ['--strict', '--exactOptionalPropertyTypes', '--module', 'nodenext', '--target', 'es2022'];
+    for (const consumer of consumers) writeFileSync(join(installed, consumer), code);
+    const strict = ['--strict', '--exactOptionalPropertyTypes', ...resolution, '--target', 'es2022'];
     const { status, stdout } = spawnSync(
       process.execPath,
-      [
-        join(installed, 'node_modules/typescript/bin/tsc'),
-        '--noEmit',
-        ...strict,
-        '--types',
-        'node',
-        'consumer.mts',
-        'consumer.cts',
-      ],
+      [join(installed, 'node_modules/typescript/bin/tsc'), '--noEmit', ...strict, '--types', 'node', ...consumers],
       { cwd: installed, encoding: 'utf8' },
     );
     expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
