@@ -24,6 +24,9 @@ const API_SERVICE = 'kubernetes.default.svc.';
 const WALKING_CLIENTS = 5;
 const MAX_WALKED_DOMAINS = 16;
 
+/** Domains that are found beside those that are set: each one costs all that is known of names and clients. */
+const MAX_FOUND_DOMAINS = 4;
+
 /** Not routed on the Internet: RFC 1918, RFC 6598 (shared address space, which some use for Services), RFC 4193. */
 export const PRIVATE_NETWORKS = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'] as const;
 
@@ -42,8 +45,10 @@ export function isPrivateAddress(address: string): boolean {
  *
  * - A Service that answers proves its domain: `a.b.svc.D` with nothing but private or cluster addresses. Below a top-level
  *   domain of the Internet only `kubernetes.default.svc.D` does, since a zone with a wildcard answers the others as well.
+ *   Whoever owns such a domain can have that answered too, and hide what is below it from us, but nothing of others: no
+ *   public suffix and no platform that strangers share is taken. It is no proof against another domain either.
  * - Once a domain is proven, another is the cluster's only if the API server has the same address there: other clusters
- *   have Services too.
+ *   have Services too. No more than a few are taken.
  * - Until one is proven, one in which several clients walk their search lists is taken for it. That alone is no proof, as
  *   every pod can ask for anything, so it ends when a domain is proven.
  */
@@ -53,6 +58,7 @@ export class ClusterDomains {
   #isProven: boolean;
   #apiAddress: string | undefined;
   readonly #walked = new Map<string, Set<number>>();
+  #found = 0;
 
   constructor({ clusterDomains, clusterNetworks }: ClusterDomainSettings) {
     this.#networks = clusterNetworks;
@@ -96,16 +102,17 @@ export class ClusterDomains {
   }
 
   #prove(domain: string, apiAddress: string | undefined): boolean {
-    if (apiAddress === undefined && isBelowInternetDomain(domain)) return false;
+    if (isBelowInternetDomain(domain)) return apiAddress !== undefined && this.#add(domain);
     this.#isProven = true;
     this.#apiAddress = apiAddress;
-    return this.#set([USUAL_DOMAIN, domain]);
+    const claimed = this.#domains.filter(isBelowInternetDomain);
+    return this.#set([USUAL_DOMAIN, domain, ...claimed]);
   }
 
   #addAlias(domain: string, apiAddress: string | undefined): boolean {
     if (apiAddress === undefined) return false;
     if (this.#domains.includes(domain)) this.#apiAddress ??= apiAddress;
-    return this.#apiAddress === apiAddress && this.#set([...this.#domains, domain]);
+    return this.#apiAddress === apiAddress && this.#add(domain);
   }
 
   /** The domain of a name like a Service's with addresses like one's. */
@@ -114,6 +121,13 @@ export class ClusterDomains {
     if (domain === undefined || addresses.length === 0) return undefined;
     const isApi = name.startsWith(API_SERVICE) && !isBelowInternetDomain(domain);
     return isApi || addresses.every((address) => this.#isOwn(address)) ? domain : undefined;
+  }
+
+  #add(domain: string): boolean {
+    if (this.#found === MAX_FOUND_DOMAINS || isSharedSuffix(domain)) return false;
+    const isNew = this.#set([...this.#domains, domain]);
+    if (isNew) this.#found++;
+    return isNew;
   }
 
   /** Learns from a name that does not exist; true when the domains are other ones now. */
@@ -136,6 +150,11 @@ export class ClusterDomains {
   #isOwn(address: string): boolean {
     return isPrivateAddress(address) || this.#networks.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
   }
+}
+
+/** Below which strangers have names: a public suffix, or a platform such as one that gives names to whoever asks. */
+function isSharedSuffix(domain: string): boolean {
+  return isBelowInternetDomain(domain) && parse(domain, { allowPrivateDomains: true }).publicSuffix === domain;
 }
 
 function isBelowInternetDomain(domain: string): boolean {
