@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import type { Hostname } from '../../src/dns/hostname.js';
 import { openEmbeddedStore, useEmbeddedStore } from '../../src/host/embedded-store.js';
 import type { HostStore } from '../../src/host/host-store.js';
+import { overflowKey } from '../../src/host/keys.js';
+import { oldCountsKey, oldIndexKeys } from '../../src/host/old-keys.js';
+import { RedisCalls } from '../../src/host/redis-calls.js';
+import { RedisConnection } from '../../src/host/redis-connection.js';
 import { openRedisStore } from '../../src/host/redis-store.js';
 import { ROOT } from '../support/command.js';
 import { startPart } from '../support/process.js';
@@ -163,9 +167,59 @@ describe.each([2, 3])('taking over version %i', (version) => {
     expect(await lookupsOf(store)).toEqual([2 * each, 2 * each, each]);
     await store.close();
   });
+
+  it('loses no look-up that is recorded while hosts are moved', async () => {
+    await server.admin.flushall();
+    const limits = { maxHostsPerDomain: 100_000, maxHosts: 100_000 };
+    const recording = openRedisStore({ url: server.url }, limits);
+    await recording.statistics(); // from now on it does not look for older layouts
+    await fillRedis([...manyHosts(old, 500), ['set', 'istio-discovery:schema', '4']]);
+    const moving = openRedisStore({ url: server.url }, limits);
+    const progress = { isMoved: false };
+    const moved = lookupsOf(moving).finally(() => (progress.isMoved = true));
+    let recorded = 0;
+    while (!progress.isMoved) {
+      recorded += 1;
+      const hostname = `h${(recorded * 37) % 500}.example.com` as Hostname; // valid by hand
+      await recording.record(batch(recorded, [observation({ hostname })]));
+    }
+    await moved;
+    const { lookups } = old.expected.hosts.find(({ hostname }) => hostname === 'www.example.com') ?? { lookups: 0 };
+    const after = await lookupsOf(moving);
+    expect(after.reduce((sum, one) => sum + one, 0)).toBe(500 * lookups + recorded);
+    const [domains = ''] = await server.admin.keys('istio-discovery:4:*:domains:*');
+    expect(await server.admin.hgetall(domains)).toEqual({ 'example.com': '500' });
+    for (const store of [recording, moving]) await store.close();
+  });
 });
 
 describe('taking over', () => {
+  it('adds what an older version counted to what is counted since', async () => {
+    await server.admin.flushall();
+    await server.admin.hset(overflowKey(0), 'lookups', '2', 'examples', 'new.example.com');
+    await server.admin.hset(oldCountsKey(3, 0), 'hosts', '0', 'lookups', '3', 'examples', 'old.example.com');
+    const store = openRedisStore({ url: server.url });
+    const overflow = { lookups: 5, examples: ['new.example.com', 'old.example.com'] };
+    expect(await store.statistics()).toMatchObject({ overflow });
+    expect(await server.admin.exists(oldCountsKey(3, 0))).toBe(0);
+    await store.close();
+  });
+
+  it('ends an index of version 3 only when an old program has added no name to it meanwhile', async () => {
+    await server.admin.flushall();
+    const connection = new RedisConnection({ url: server.url });
+    const calls = new RedisCalls(connection, async () => undefined);
+    const [index = ''] = oldIndexKeys(3, 0);
+    const end = async () => calls.run((of) => of(0).endIndex([index]));
+    await server.admin.hset(index, 'www.example.com', '', '.example.com', '1');
+    expect(await end()).toEqual([0]);
+    expect(await server.admin.hlen(index)).toBe(2);
+    await server.admin.hdel(index, 'www.example.com');
+    expect(await end()).toEqual([1]);
+    expect(await server.admin.exists(index)).toBe(0);
+    await connection.close();
+  });
+
   it('goes on in LevelDB after kill -9 half way', async () => {
     const path = directory.file('killed');
     const first = readOld(1);

@@ -84,6 +84,18 @@ describe('Redis store', () => {
     await store.close();
   });
 
+  it('does not pass off a list as whole when a newer version has taken the store over meanwhile', async () => {
+    const store = await openEmpty();
+    await store.record(batch(1, [observation()]));
+    const client = new Client(server.url);
+    const list = store.list()[Symbol.asyncIterator]();
+    expect(await list.next()).toMatchObject({ done: false });
+    await client.set('istio-discovery:schema', '99');
+    await expect(list.next()).rejects.toMatchObject({ code: 'HOST_STORE_SCHEMA' });
+    await client.quit();
+    await store.close();
+  });
+
   it('neither reads nor writes where a newer version of the program has been', async () => {
     const store = await openEmpty();
     const client = new Client(server.url);
