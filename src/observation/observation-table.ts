@@ -20,6 +20,7 @@ import type { ResponseView } from './response-view.js';
 import { createRejectionCounter, REJECTION_INDEX, REJECTIONS_BY_INDEX } from './rejection-counter.js';
 import { createSearchWalks } from './search-walks.js';
 import { readServiceBinding, type HttpsPort } from './service-binding.js';
+import { createUndecidedAnswers } from './undecided-answers.js';
 import { createVerdictTable, type Verdict } from './verdict-table.js';
 import { foldQuestion, HASH_WORD, isWireName, QUESTION_WORDS } from './wire-name.js';
 
@@ -97,7 +98,6 @@ const MIN_DATA_OCTETS = 32;
 const HEADER_OCTETS = 12; // RFC 1035 section 4.1.1
 const TRUNCATED = 0x02; // TC, in the third octet
 
-const MAX_UNDECIDED = 16_384;
 const MAX_CONFLICT_ADDRESSES = 3;
 const MAX_PORTS = 1024; // between two drains; a client that uses a port asks for it again
 
@@ -114,6 +114,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const clock = new Float64Array([0, Infinity, -Infinity]);
   const walks = createSearchWalks({ searchDomains: options.searchDomains, peers: options.peers ?? (() => 0), clock });
   const held = createHeldAnswers();
+  const undecided = createUndecidedAnswers();
   const rejections = createRejectionCounter();
   const answer = new AnswerScan(seed);
   const question = new Int32Array(QUESTION_WORDS);
@@ -128,9 +129,6 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   // Per name
   const facts: NameFacts[] = [];
   const mayExpand = new Uint8Array(maxPairs); // 1: NameFacts.expansions is not empty
-
-  // Per (client, name) whose answers were left open
-  const undecided = new Map<number, number>();
 
   let ports = new Map<string, HttpsPort>();
   let responses = 0;
@@ -307,12 +305,11 @@ export function createObservationTable(options: ObservationTableOptions): Observ
 
   /** Of a name that may be a search expansion: whether it is a host. If not, or not yet, the answer is taken care of. */
   function isMeant(client: number, name: number, known: NameFacts): boolean {
-    const key = client * maxPairs + name;
-    const open = undecided.get(key) ?? 0;
+    const open = undecided.countOf(client, name);
     const verdict = walks.judge(client, { facts: known, hash: nameHash, undecided: open });
     if (!verdict.isSeen && !isSettling && held.hold(response, atMs())) return false;
     if (verdict.kind === 'host') return true;
-    if (verdict.kind === 'undecided' && (open > 0 || undecided.size < MAX_UNDECIDED)) undecided.set(key, open + 1);
+    if (verdict.kind === 'undecided') undecided.add(client, name);
     asked = verdict.asked;
     rejectName(verdict.kind === 'expansion' ? 'search-conflict' : 'search-undecided', known);
     return false;

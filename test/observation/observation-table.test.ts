@@ -301,6 +301,21 @@ describe('an answer that may be of a search domain', () => {
   });
 });
 
+it('learns in the end what one client means, though another leaves open as many names as it can', () => {
+  const table = newTable({ maxPairs: 65_536, peers: 1 });
+  const flood = Array.from({ length: 16_500 }, (_, i) =>
+    positive(`n${i}.example.com.corp.example.net`, { client: '10.244.0.9' }),
+  );
+  observe(table, flood);
+  const meant = positive('www.example.com.corp.example.org');
+  expect(
+    hostsOf(
+      table,
+      Array.from({ length: 130 }, () => meant),
+    ),
+  ).toEqual([meant.name]);
+});
+
 describe('full tables', () => {
   it('start afresh without losing an observation', () => {
     const table = newTable({ maxPairs: 8 });
