@@ -22,6 +22,8 @@ export function createFailedNames(read: () => NameFacts): FailedNames {
       const known = hashes[place] === nameHash ? facts[place] : undefined;
       if (known !== undefined) return known;
       const fresh = read();
+      // Names with octets beyond ASCII can be made to have the hash of any other, whatever the seed.
+      if (fresh.text.includes('\\')) return fresh;
       hashes[place] = nameHash;
       facts[place] = fresh;
       return fresh;

@@ -301,6 +301,23 @@ describe('an answer that may be of a search domain', () => {
   });
 });
 
+it('knows a step of a walk, though another client has asked for a name made to have the same hash', () => {
+  const table = newTable();
+  const step: ResponseText = { name: 'www.example.com.shop.svc.cluster.local', rcode: 3 };
+  const other = responseView({ ...step, client: '10.244.0.9' }, NOON_MS);
+  const words = other.responseMessageStart + 12;
+  // 3 w w w, 7 e x a: what the highest bit of a word changes in the hash, three bits of the next one change back.
+  for (const [octet, bits] of [
+    [3, 0x80],
+    [6, 0x01],
+    [7, 0x80],
+  ] as const) {
+    other.buffer[words + octet] = (other.buffer[words + octet] ?? 0) ^ bits;
+  }
+  table.add(other);
+  expect(hostsOf(table, [step, positive('www.example.com.corp.example.net')])).toEqual([]);
+});
+
 it('learns in the end what one client means, though another leaves open as many names as it can', () => {
   const table = newTable({ maxPairs: 65_536, peers: 1 });
   const flood = Array.from({ length: 16_500 }, (_, i) =>
