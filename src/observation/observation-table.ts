@@ -90,8 +90,8 @@ export interface ObservationTableStatistics extends LookupRowsStatistics {
   readonly resets: number;
 }
 
-/** Cells of the clock: the time of the response at hand, and the first and last time of all. */
-const [AT, FIRST, LAST] = [0, 1, 2] as const;
+/** Cells of the clock: the time of the response at hand, the first and last time of all, and how many there were. */
+const [AT, FIRST, LAST, RESPONSES] = [0, 1, 2, 3] as const;
 
 /** A name with less has no room for data beside a parent. */
 const MIN_DATA_OCTETS = 32;
@@ -111,7 +111,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const cluster = new ClusterDomains(options);
   const context = { settings: options, cluster, seed };
   // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
-  const clock = new Float64Array([0, Infinity, -Infinity]);
+  const clock = new Float64Array([0, Infinity, -Infinity, 0]);
   const walks = createSearchWalks({ searchDomains: options.searchDomains, peers: options.peers ?? (() => 0), clock });
   const held = createHeldAnswers();
   const undecided = createUndecidedAnswers();
@@ -131,7 +131,6 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const mayExpand = new Uint8Array(maxPairs); // 1: NameFacts.expansions is not empty
 
   let ports = new Map<string, HttpsPort>();
-  let responses = 0;
   let resets = 0;
   let isSettling = false;
   let isOtherCluster = false;
@@ -149,7 +148,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const atMs = (): number => clock[AT] as number;
 
   function add(next: ResponseView): void {
-    responses++;
+    clock[RESPONSES] = (clock[RESPONSES] as number) + 1;
     if (next !== response) response = next; // to write a reference costs more than to compare it
     if (next.buffer !== bytes) {
       bytes = next.buffer;
@@ -328,7 +327,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   function settleHeld(all: boolean, nowMs: number): void {
     isSettling = true;
     for (const one of held.take({ all, nowMs })) {
-      responses--; // counted when it came
+      clock[RESPONSES] = (clock[RESPONSES] as number) - 1; // counted when it came
       add(one);
     }
     isSettling = false;
@@ -417,7 +416,7 @@ export function createObservationTable(options: ObservationTableOptions): Observ
     },
     waiting: () => rows.waiting() + held.size(),
     statistics: () => ({
-      responses,
+      responses: clock[RESPONSES] as number,
       firstMs: clock[FIRST] as number,
       lastMs: clock[LAST] as number,
       rejected: rejections.totals(),

@@ -63,6 +63,14 @@ describe('a CNAME that CoreDNS follows itself, and shows as if the client had', 
     expect(lookupsOf(pair('alias.example.com', { port: 40_000, id: 7 }))).toEqual({ 'alias.example.com': 1 });
   });
 
+  it('is none, however many answers came before that were of no alias', () => {
+    const table = newTable({ maxPairs: 16_384 });
+    const others = Array.from({ length: 5000 }, (_, i) => positive(`n${i}.example.org`, { port: 1024 + i, id: 9 }));
+    observe(table, others);
+    const { observations } = observe(table, pair('alias.example.com', { port: 40_000, id: 7 }));
+    expect(observations.map(({ hostname, lookups }) => [hostname, lookups])).toEqual([['alias.example.com', 1]]);
+  });
+
   it('is none for HTTPS either, where the client is known to use the target', () => {
     const table = newTable();
     const edge = { name: 'edge.example.net', answers: ['edge.example.net A 192.0.2.1'] };
