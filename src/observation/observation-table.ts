@@ -37,7 +37,7 @@ export interface ObservationTableOptions extends AnswerSettings {
   readonly onTextQuestion?: (question: TextQuestion) => void;
   /** (client, host) pairs and names kept; when one is full, all tables start afresh and nothing is lost but caches. */
   readonly maxPairs: number;
-  /** Secret number, so that nobody can choose names that collide. */
+  /** Secret number, so that hosts whose names collide cannot be chosen; names with octets beyond ASCII can (see failed-names.ts). */
   readonly seed: number;
   readonly origin: Origin;
   /** Time of a response that carries none (Unix milliseconds). */
