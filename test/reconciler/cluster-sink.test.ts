@@ -13,6 +13,7 @@ import { ClusterSink, type ClusterSinkOptions } from '../../src/reconciler/clust
 import { ListedCluster } from '../../src/reconciler/cluster-state.js';
 import type { SinkResult, SinkState } from '../../src/reconciler/sink.js';
 import { hostname } from '../istio/hostname.js';
+import { startApiProxy } from '../support/api-proxy.js';
 import { startKubeApiserver, type KubeApiserver } from '../support/kube-apiserver.js';
 
 const signal = new AbortController().signal;
@@ -159,6 +160,25 @@ describe.each(['istio-crds', 'istio-crds-1.22'] as const)('ClusterSink with %s',
     const { created, failures } = await sink.apply(plan, signal);
     expect(created.map(({ spec }) => spec.hosts)).toEqual([[h('b')]]);
     expect(failures).toMatchObject([{ host: h('a'), code: 'RECONCILER_ERR_HOST_APPEARED' }]);
+  });
+
+  it('writes no second entry for a host that appeared while the write had to wait', async () => {
+    const proxy = await startApiProxy(server);
+    const through = KubernetesClient.load({ kubeconfig: proxy.kubeconfigFile });
+    let created: Promise<void> | undefined;
+    proxy.inject = ({ method, url }) => {
+      if (method !== 'PATCH' || url.includes('dryRun') || created !== undefined) return undefined;
+      created = createByHand('of-the-operator', { hosts: [h('a')] });
+      return { status: 429, headers: { 'Retry-After': '3' } };
+    };
+    const patient = createSink({ client: through, state: new ListedCluster({ client: through }) });
+    const plan = planServiceEntries({ current: [], desired: [wanted(h('a'))], policy });
+    const { created: written, failures } = await patient.apply(plan, signal);
+    await created;
+    expect([written, failures.map(({ code }) => code)]).toEqual([[], ['RECONCILER_ERR_HOST_APPEARED']]);
+    expect((await readAll()).here.map(({ metadata }) => metadata.name)).toEqual(['of-the-operator']);
+    await through.close();
+    await proxy.close();
   });
 
   it('does not merge into an object of others that has the name', async () => {
