@@ -45,7 +45,9 @@ export const hostsKey = (shard: number): string => keyOf(4, shard, 'hosts');
 /** What comes before the name in {@link pendingKey}. */
 export const pendingKeyPrefix = (shard: number): string => keyOf(4, shard, 'pending:');
 export const pendingKey = (hostname: string): string => pendingKeyPrefix(shardOf(hostname)) + hostname;
-export const workloadsKey = (hostname: string): string => keyOf(4, shardOf(hostname), `workloads:${hostname}`);
+/** What comes before the name in {@link workloadsKey}. */
+export const workloadsKeyPrefix = (shard: number): string => keyOf(4, shard, 'workloads:');
+export const workloadsKey = (hostname: string): string => workloadsKeyPrefix(shardOf(hostname)) + hostname;
 export const overflowKey = (shard: number): string => keyOf(4, shard, 'overflow');
 /** Of the hash that counts the hosts of the host's domain. */
 export const domainsKey = (hostname: string): string => {

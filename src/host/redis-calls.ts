@@ -1,5 +1,5 @@
 import type { ChainableCommander } from 'ioredis';
-import { hostsKey, pendingKey, shardOf, workloadsKey } from './keys.js';
+import { hostsKey, pendingKeyPrefix, shardOf, workloadsKeyPrefix } from './keys.js';
 import { ATTRIBUTE } from './lua/attribute.js';
 import { ADD_HOST, COMPARE_AND_SET, EDIT_STORY } from './lua/compare-and-set.js';
 import { COUNT_BATCH, COUNT_REJECTIONS } from './lua/count-batch.js';
@@ -83,17 +83,16 @@ export class RedisCalls {
   async read(names: readonly string[]): Promise<readonly string[]> {
     const shards = new Map<number, number[]>();
     for (const [index, name] of names.entries()) {
-      const indexes = shards.get(shardOf(name));
-      if (indexes === undefined) shards.set(shardOf(name), [index]);
+      const shard = shardOf(name);
+      const indexes = shards.get(shard);
+      if (indexes === undefined) shards.set(shard, [index]);
       else indexes.push(index);
     }
     const replies = await this.run((of) => {
       for (const [shard, indexes] of shards) {
         const some = indexes.map((index) => names[index] ?? '');
-        of(shard).readHosts(
-          [hostsKey(shard), ...some.flatMap((name) => [pendingKey(name), workloadsKey(name)])],
-          ...some,
-        );
+        const [pending, workloads] = [pendingKeyPrefix(shard), workloadsKeyPrefix(shard)];
+        of(shard).readHosts([hostsKey(shard), ...some.flatMap((name) => [pending + name, workloads + name])], ...some);
       }
     });
     const texts = names.map(() => '');
