@@ -55,12 +55,26 @@ async function objectsOf(file: string): Promise<readonly KubernetesObject[]> {
     if (problem !== undefined) {
       throw new OfflineObjectsError(`${file}: ${problem.message}`, { cause: problem });
     }
-    return itemsOf(document.toJS({ maxAliasCount: 100 }));
+    return itemsOf(withoutNulls(document.toJS({ maxAliasCount: 100 })));
   });
 }
 
+/** For the API server, too, a field that is null is one that is absent. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.filter((item) => item !== null).map(withoutNulls);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, each]) => each !== null);
+  return Object.fromEntries(entries.map(([key, each]) => [key, withoutNulls(each)]));
+}
+
+/** Of a list, its items: those of a `DeploymentList`, as the API server itself answers, do not say what they are. */
 function itemsOf(value: unknown): readonly KubernetesObject[] {
   if (typeof value !== 'object' || value === null) return [];
-  if ('items' in value && Array.isArray(value.items)) return value.items.filter(isKubernetesObject);
-  return isKubernetesObject(value) ? [value] : [];
+  if (!('items' in value && Array.isArray(value.items))) return isKubernetesObject(value) ? [value] : [];
+  const { kind = '', apiVersion } = value as { readonly kind?: unknown; readonly apiVersion?: unknown };
+  const itemKind = /^(.+)List$/.exec(String(kind))?.[1];
+  const typed = value.items.map((item: object) =>
+    itemKind === undefined ? item : { apiVersion, kind: itemKind, ...item },
+  );
+  return typed.filter(isKubernetesObject);
 }

@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { parse } from 'yaml';
 import { examine } from '../../src/install/examine.js';
 import { formatDoctor } from '../../src/install/format-doctor.js';
 import type { DoctorReport } from '../../src/install/doctor.js';
@@ -97,6 +98,22 @@ describe('the doctor on the objects of a platform', () => {
       dnsCapture: { on: [], off: ['shop/Deployment/web'] },
       sidecars: [{ sidecar: 'press/default', importsOwnNamespace: true, outboundTrafficPolicy: 'ALLOW_ANY' }],
     });
+  });
+
+  it('takes lists as the API server answers them, and null for what is absent', async () => {
+    const text = readFileSync(`${platformDirectory('kubeadm')}/cluster.yaml`, 'utf8');
+    const { items } = parse(text) as {
+      readonly items: readonly { readonly kind: string; readonly apiVersion: string }[];
+    };
+    const directory = createTemporaryDirectory();
+    for (const each of new Set(items.map(({ kind }) => kind))) {
+      const ofKind = items.filter(({ kind }) => kind === each);
+      const untyped = ofKind.map(({ kind: _, apiVersion: __, ...rest }) => rest);
+      const list = { kind: `${each}List`, apiVersion: ofKind[0]?.apiVersion, items: [...untyped, null] };
+      writeFileSync(directory.file(`${each}.json`), JSON.stringify(list).replace('"args":', '"command":null,"args":'));
+    }
+    const examined = await examine({ from: { directory: directory.path }, namespace: 'istio-discovery' });
+    expect(examined).toEqual(await report('kubeadm'));
   });
 
   it('does not take a directory without objects for a cluster without DNS', async () => {
