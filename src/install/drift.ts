@@ -2,6 +2,7 @@ import type { KubernetesClient } from '../kubernetes/client.js';
 import type { KubernetesObject } from '../kubernetes/kubernetes-object.js';
 import { readObject } from '../kubernetes/objects.js';
 import { insertTap } from './corefile/insert-tap.js';
+import { parseCorefile } from './corefile/parser.js';
 import { sha256 } from './dns-changes.js';
 import { CONFIG_MAPS, type Deployment, DEPLOYMENTS, isRolledOut } from './dns-workload.js';
 import { type InstallRecord, readRecord } from './record.js';
@@ -16,6 +17,8 @@ export interface InstalledDns {
   readonly record: InstallRecord;
   /** Empty while an installer is at work: nothing is as it should be then. */
   readonly drifts: readonly Drift[];
+  /** Whether the Corefile has a mistake in it, so that CoreDNS goes on with the one before, and nothing can be put into it. */
+  readonly isUnreadable: boolean;
   /** Whether every pod of CoreDNS is of its present template and available. */
   readonly isRolledOut: boolean;
 }
@@ -46,9 +49,11 @@ export async function readInstalledDns(location: {
   const map: CorefileMap | undefined = await readObject({ ...at, resource: CONFIG_MAPS, name: configMap });
   const object = await readObject({ ...at, resource: DEPLOYMENTS, name: deployment });
   const workload = object as Deployment | undefined; // by its resource
+  const corefile = map?.data?.[key] ?? '';
   return {
     record,
-    drifts: record.verified ? findDrifts(record, map?.data?.[key] ?? '', workload) : [],
+    drifts: record.verified ? findDrifts(record, corefile, workload) : [],
+    isUnreadable: 'problem' in parseCorefile(Buffer.from(corefile)),
     isRolledOut: workload !== undefined && isRolledOut(workload),
   };
 }

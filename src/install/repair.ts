@@ -17,11 +17,13 @@ export async function repair(options: InstallOptions, now: () => number = Date.n
   if (found === undefined || !found.record.verified) {
     return log.info({}, 'nothing is installed, or an installer is at work: nothing to repair');
   }
-  const { drifts, isRolledOut, record } = found;
+  const { drifts, isRolledOut, isUnreadable, record } = found;
   if (drifts.length === 0) {
     if (record.repairs !== undefined && isSettled(record.repairs, now())) await keepAttempts(options, undefined);
     return log.info({}, 'the cluster DNS is as it was left');
   }
+  // Whoever saved it will save it again, and no attempt is to be used up meanwhile.
+  if (isUnreadable) return log.warn({ drifts }, 'the Corefile has a mistake in it: not now');
   // kubeadm and others first write what is theirs, and then wait for it.
   if (!isRolledOut) return log.info({ drifts }, 'the cluster DNS is being rolled out: not now');
   const decision = decideRepair(record.repairs, now());

@@ -108,7 +108,7 @@ describe('the doctor on the objects of a platform', () => {
     const directory = createTemporaryDirectory();
     for (const each of new Set(items.map(({ kind }) => kind))) {
       const ofKind = items.filter(({ kind }) => kind === each);
-      const untyped = ofKind.map(({ kind: _, apiVersion: __, ...rest }) => rest);
+      const untyped = ofKind.map((item) => ({ ...item, kind: undefined, apiVersion: undefined }));
       const list = { kind: `${each}List`, apiVersion: ofKind[0]?.apiVersion, items: [...untyped, null] };
       writeFileSync(directory.file(`${each}.json`), JSON.stringify(list).replace('"args":', '"command":null,"args":'));
     }

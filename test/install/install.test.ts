@@ -353,6 +353,17 @@ describe('repair', () => {
     expect(await cluster.corefile()).toBe(before);
   });
 
+  it('uses no attempt up while the Corefile has a mistake in it', async () => {
+    const before = await cluster.corefile();
+    const mistaken = COREFILE.replace('errors', 'errors }');
+    await cluster.writeCorefile(mistaken);
+    await repairAt(now);
+    expect(await cluster.corefile()).toBe(mistaken);
+    const recorded = ['-n', NAMESPACE, 'get', 'configmap', RECORD, '-o', 'jsonpath={.data.record\\.json}'];
+    expect(JSON.parse(await cluster.server.kubectl(recorded))).not.toHaveProperty('repairs');
+    await cluster.writeCorefile(before);
+  });
+
   it('puts right what somebody else has taken back', async () => {
     await cluster.writeCorefile(COREFILE);
     await repairAt(now);
