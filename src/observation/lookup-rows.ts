@@ -24,6 +24,8 @@ export interface LookupRows {
   rowOf(client: number, host: number): number;
   /** The same, but none is made: -1 where there is none. */
   find(client: number, host: number): number;
+  /** When the client was last told of the host (Unix milliseconds). */
+  lastMsOf(row: number): number;
   /** Takes in an answer at the time of the clock. */
   add(row: number, family: Family, isCut: boolean): Counted;
   /** Takes in an answer without addresses that says that the client uses the host: of a look-up at hand, or of one of its own. */
@@ -285,6 +287,7 @@ export function createLookupRows({ maxRows, seed, origin, clients, hosts, clock 
       const slot = slotOf(client, host);
       return slot < 0 ? -1 : (slots[slot] as number) - 1;
     },
+    lastMsOf: (row) => times[row * TIMES + LAST_MS] as number,
     add,
     corroborate,
     takeBack,

@@ -112,7 +112,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   const context = { settings: options, cluster, seed };
   // Cells and not variables: a number beyond 32 bits is allocated anew at each write to a closure's variable.
   const clock = new Float64Array([0, Infinity, -Infinity, 0]);
-  const walks = createSearchWalks({ searchDomains: options.searchDomains, peers: options.peers ?? (() => 0), clock });
+  const walks = createSearchWalks({
+    searchDomains: options.searchDomains,
+    peers: options.peers ?? (() => 0),
+    answeredAtMs,
+    clock,
+  });
   const held = createHeldAnswers();
   const undecided = createUndecidedAnswers();
   const rejections = createRejectionCounter();
@@ -144,6 +149,12 @@ export function createObservationTable(options: ObservationTableOptions): Observ
   let end = 0;
   let nameEnd = 0;
   let nameHash = 0;
+
+  function answeredAtMs(client: number, name: string): number {
+    const host = hosts.find(name);
+    const row = host === undefined ? -1 : rows.find(client, host);
+    return row < 0 ? -Infinity : rows.lastMsOf(row);
+  }
 
   const atMs = (): number => clock[AT] as number;
 

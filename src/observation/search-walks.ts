@@ -24,6 +24,8 @@ export interface SearchWalksOptions {
   readonly searchDomains: readonly string[];
   /** Collectors beside other DNS servers of this cluster, to which steps of a client's walk can have gone. */
   readonly peers: () => number;
+  /** When a client was last answered with an address of a name (Unix milliseconds); -Infinity where that is not known. */
+  readonly answeredAtMs: (client: number, name: string) => number;
   /** Its first cell is the time of the response at hand (Unix milliseconds). */
   readonly clock: Float64Array;
 }
@@ -38,7 +40,8 @@ export interface SearchWalksOptions {
  * each as A and AAAA together or in turn. So of a name N = P.S that looks like an expansion:
  *
  * 1. The client has just walked P, or asked in vain for P with another domain: it is one, and S is in its search list.
- * 2. The client has just walked N itself, in the cluster's domain: N was meant.
+ *    Unless P itself has been answered since, which ends a walk.
+ * 2. The client has just walked N itself: N was meant.
  * 3. S is a known search domain (set, of the node, in this client's list or in several clients') and P is unmistakably a
  *    name of the Internet: it is one.
  *
@@ -72,6 +75,9 @@ const MISSING = 0x6c078965;
 /** … and that it does not exist with some domain appended. */
 const EXPANDED_IN_VAIN = 0x41c64e6d;
 
+/** The steps of a walk other than the name as it is, which may have no address of one family and one of the other. */
+const STEPS_BELOW_DOMAINS = [WALK_SALTS.service, WALK_SALTS.domain, EXPANDED_IN_VAIN] as const;
+
 /** Clients in whose walks a domain must have been for it to count as every client's. */
 const CLIENTS_OF_KNOWN_DOMAIN = 3;
 const MAX_DOMAINS = 256;
@@ -87,7 +93,7 @@ const SPLIT_SHARE = 0.05;
  */
 const MAX_UNDECIDED = 120;
 
-export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOptions): SearchWalks {
+export function createSearchWalks({ searchDomains, peers, answeredAtMs, clock }: SearchWalksOptions): SearchWalks {
   const walks = createWalkTable(clock);
   const domains = new Set(searchDomains);
   const clientsOf = new Map<string, Set<number>>();
@@ -151,20 +157,32 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
     return peers() === 0 || whole >= MEASURED_WALKS;
   }
 
+  /** Whether the client was answered with an address of the name asked after all steps of its walk. */
+  function isFound(client: number, { asked, askedHash }: SearchExpansion): boolean {
+    const sinceMs = (clock[0] as number) - answeredAtMs(client, asked);
+    if (sinceMs < 0 || sinceMs > WALK_MS) return false;
+    return STEPS_BELOW_DOMAINS.every((salt) => walks.timeOf(client, askedHash ^ salt) <= answeredAtMs(client, asked));
+  }
+
+  function hasWalked(client: number, expansion: SearchExpansion): boolean {
+    const { askedHash } = expansion;
+    const hasStep =
+      walks.has(client, askedHash ^ WALK_SALTS.service) ||
+      walks.has(client, askedHash ^ WALK_SALTS.domain) ||
+      walks.has(client, askedHash ^ WALK_SALTS.plain);
+    return hasStep && !isFound(client, expansion);
+  }
+
   function findWalked(client: number, { expansions }: NameFacts): SearchExpansion | undefined {
-    const walked = expansions.find(
-      ({ askedHash }) =>
-        walks.has(client, askedHash ^ WALK_SALTS.service) ||
-        walks.has(client, askedHash ^ WALK_SALTS.domain) ||
-        walks.has(client, askedHash ^ WALK_SALTS.plain),
-    );
+    const walked = expansions.find((one) => hasWalked(client, one));
     if (walked !== undefined) noteDomain(client, walked);
     return walked;
   }
 
   function findInVain(client: number, { facts: { expansions }, hash }: JudgedName): SearchExpansion | undefined {
     if (walks.has(client, hash ^ MISSING)) return undefined; // it was this very name
-    return expansions.find((one) => one.isUnmistakable && walks.has(client, one.askedHash ^ EXPANDED_IN_VAIN));
+    const isInVain = ({ askedHash }: SearchExpansion): boolean => walks.has(client, askedHash ^ EXPANDED_IN_VAIN);
+    return expansions.find((one) => one.isUnmistakable && isInVain(one) && !isFound(client, one));
   }
 
   function findKnown(client: number, { expansions }: NameFacts): SearchExpansion | undefined {
@@ -186,12 +204,11 @@ export function createSearchWalks({ searchDomains, peers, clock }: SearchWalksOp
     judge(client, name) {
       const { facts, hash, undecided } = name;
       noteAnswered(client, name);
-      const isMeant = walks.has(client, hash ^ WALK_SALTS.service) || walks.has(client, hash ^ WALK_SALTS.domain);
-      if (isMeant) return MEANT;
+      if (STEPS_BELOW_DOMAINS.some((salt) => walks.has(client, hash ^ salt))) return MEANT;
       const walked = findWalked(client, facts) ?? findInVain(client, name);
       if (walked !== undefined && !isMadeOnPurpose(walked)) {
-        // Of other names it may still turn out that there is no wildcard.
-        return { kind: 'expansion', asked: walked.asked, isSeen: walked.isUnmistakable };
+        // It may still turn out that the walk had ended, or, of some names, that there is no wildcard.
+        return { kind: 'expansion', asked: walked.asked, isSeen: false };
       }
       const known = findKnown(client, facts);
       if (known !== undefined) return { kind: 'expansion', asked: known.asked, isSeen: false };

@@ -11,6 +11,8 @@ export interface WalkTable {
   /** `stepHash` is the hash of the name that was walked, with one of {@link WALK_SALTS}. */
   note(client: number, stepHash: number): void;
   has(client: number, stepHash: number): boolean;
+  /** When (Unix milliseconds); -Infinity where it is not known. */
+  timeOf(client: number, stepHash: number): number;
   clear(): void;
 }
 
@@ -28,18 +30,20 @@ export function createWalkTable(clock: Float64Array): WalkTable {
   const keys = new Int32Array(SLOTS);
   const times = new Float64Array(SLOTS);
   const keyOf = (client: number, stepHash: number): number => finish(mix(stepHash, client)) | 1; // 0 is an empty slot
+  function timeOf(client: number, stepHash: number): number {
+    const key = keyOf(client, stepHash);
+    return keys[key & (SLOTS - 1)] === key ? (times[key & (SLOTS - 1)] as number) : -Infinity;
+  }
+
   return {
     note(client, stepHash) {
       const key = keyOf(client, stepHash);
       keys[key & (SLOTS - 1)] = key;
       times[key & (SLOTS - 1)] = clock[0] as number;
     },
-    has(client, stepHash) {
-      const key = keyOf(client, stepHash);
-      // Either way round: messages arrive slightly out of order.
-      if (keys[key & (SLOTS - 1)] !== key) return false;
-      return Math.abs((clock[0] as number) - (times[key & (SLOTS - 1)] as number)) <= WALK_MS;
-    },
+    // Either way round: messages arrive slightly out of order.
+    has: (client, stepHash) => Math.abs((clock[0] as number) - timeOf(client, stepHash)) <= WALK_MS,
+    timeOf,
     clear: () => void keys.fill(0),
   };
 }
