@@ -19,7 +19,7 @@ export interface PodTruth {
   readonly workload: string;
   readonly podIp: string;
   readonly resolvConf: string;
-  /** One a name, in order: the name, and the addresses that the program found; none when there is no such name, or it failed. */
+  /** One a name, in order: the name, and a few of the addresses that the program found; none when it found none. */
   readonly lookups: readonly string[];
 }
 
@@ -28,23 +28,50 @@ export interface Ambiguity {
   readonly why: string;
 }
 
+const FOLLOWS = 'the program asked for the target of a CNAME itself, which cannot be told from being told to';
+const REFUSED = 'the program refused the answer, in which autopath put the CNAME of the Service twice, and walked on';
 const GAVE_UP = 'its server left a query without an answer, and the program gave up';
+
+/** What makes some of what is seen ambiguous. */
+interface HowItAsked {
+  readonly asksForTargets?: boolean;
+  readonly hasAutopath?: boolean;
+}
 
 /** What look-ups of a pod must teach, judged by what the program itself made of them. */
 export function judgeLookups(
   pod: Omit<PodTruth, 'resolvConf'>,
   names: readonly NameToLookUp[],
+  how: HowItAsked = {},
 ): Pick<GroundTruth, 'learnt' | 'ambiguous'> {
-  const learnt = new Set<string>();
-  const ambiguous: Ambiguity[] = [];
-  for (const [index, { name, host, flaky }] of names.entries()) {
+  const line = (host: string): string => `${pod.namespace} ${pod.workload} ${host}`;
+  const judged = names.map((lookup, index) => {
     const addresses = pod.lookups[index]?.split(' ').slice(1) ?? [];
-    const line = (of: string): string => `${pod.namespace} ${pod.workload} ${of}`;
-    if (addresses.includes(WILDCARD_ADDRESS)) ambiguous.push(...wildcardAmbiguities(name, line));
-    else if (host !== undefined && addresses.length > 0) learnt.add(line(host));
-    else if (host !== undefined && flaky === true) ambiguous.push({ learnt: line(host), why: GAVE_UP });
+    return judgeLookup(lookup, addresses, { ...how, line });
+  });
+  const learnt = new Set(judged.flatMap((one) => one.learnt));
+  return { learnt: [...learnt].toSorted(), ambiguous: judged.flatMap(({ ambiguous }) => ambiguous) };
+}
+
+function judgeLookup(
+  lookup: NameToLookUp,
+  addresses: readonly string[],
+  { asksForTargets, hasAutopath = false, line }: HowItAsked & { readonly line: (host: string) => string },
+): Pick<GroundTruth, 'learnt' | 'ambiguous'> {
+  const { name, host, targets = [] } = lookup;
+  const follows = asksForTargets ? targets.map((target) => ({ learnt: line(target), why: FOLLOWS })) : [];
+  if (addresses.includes(WILDCARD_ADDRESS)) {
+    return { learnt: [], ambiguous: [...follows, ...wildcardAmbiguities(name, line)] };
   }
-  return { learnt: [...learnt].toSorted(), ambiguous };
+  if (host === undefined) return { learnt: [], ambiguous: follows };
+  if (addresses.length > 0) return { learnt: [line(host)], ambiguous: follows };
+  const reasons = whyNotFound(lookup, hasAutopath);
+  return { learnt: [], ambiguous: [...follows, ...reasons.map((why) => ({ learnt: line(host), why }))] };
+}
+
+/** Why a host may have been answered for, though the program found no address. */
+function whyNotFound({ flaky, externalName }: NameToLookUp, hasAutopath: boolean): readonly string[] {
+  return [...(flaky ? [GAVE_UP] : []), ...(externalName && hasAutopath ? [REFUSED] : [])];
 }
 
 /** The client connects to what the wildcard domain answers, though it asked for another name. */

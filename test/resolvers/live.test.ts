@@ -1,10 +1,9 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
-import { FrameStreamFileWriter } from 'dnstap-ts';
 import { startProgram } from '../support/program.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
+import { keepRecordings } from './keep.js';
 import { findPrograms } from './programs.js';
 import { LAST_NAMESPACE, startResolverCluster, type DnsSetting, type Recording } from './record.js';
 import { DATA } from './recordings.js';
@@ -75,26 +74,9 @@ it('what all of them looked up at the same time, all of it and nothing else', as
 
 it('RECORD_DATA=1 keeps it for recorded.test.ts', async () => {
   const kept = process.env['RECORD_DATA'] === '1' ? DATA : directory.file('data');
-  await keep(kept);
+  await keepRecordings(kept, recordings, objects);
   expect(readdirSync(kept).filter((file) => file.endsWith('.fstrm.gz'))).toHaveLength(recordings.length);
 });
-
-async function keep(into: string): Promise<void> {
-  mkdirSync(into, { recursive: true });
-  writeFileSync(join(into, 'objects.json.gz'), gzipSync(objects, { level: 9 }));
-  for (const { name, frames, truth } of recordings) {
-    const capture = directory.file(`${name}.fstrm`);
-    await writeCapture(capture, frames);
-    writeFileSync(join(into, `${name}.fstrm.gz`), gzipSync(readFileSync(capture), { level: 9 }));
-    writeFileSync(join(into, `${name}.json`), `${JSON.stringify(truth, undefined, 2)}\n`);
-  }
-}
-
-async function writeCapture(file: string, frames: readonly Buffer[]): Promise<void> {
-  const writer = await FrameStreamFileWriter.open(file);
-  for (const frame of frames) await writer.write(frame);
-  await writer.close();
-}
 
 function hasEntry(host: string): boolean {
   return readdirSync(OUTPUT).some((file) => {

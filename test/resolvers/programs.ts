@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { ROOT, runCommand } from '../support/command.js';
 import { partPath } from '../support/parts.js';
-import type { ClientPod } from '../support/pods.js';
+import type { ClientPod, PodOptions } from '../support/pods.js';
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 
 /** A program that looks names up in its own way. */
@@ -9,13 +9,23 @@ export interface ResolverProgram {
   readonly name: string;
   /** What it is, with its version. */
   version(): Promise<string>;
-  /** Looks names up in a pod, one after the other. @returns a line for each: the name and its addresses, sorted */
+  /** Looks names up in a pod, one after the other. @returns a line for each: the name and a few of its addresses, sorted */
   lookUp(pod: ClientPod, names: readonly string[]): Promise<readonly string[]>;
+  /** How the resolv.conf of its pods differs from the usual one. */
+  readonly resolver?: PodResolver;
+  /** It asks for the targets of CNAMEs by itself, so what it asks for is not all that it was told to look up. */
+  readonly asksForTargets?: true;
 }
 
-interface Candidate {
-  readonly name: string;
-  /** Commands that the machine must have. */
+export type PodResolver = Pick<PodOptions, 'resolverOptions' | 'searchDomains'> & {
+  /** More domains of the node before the usual one. */
+  readonly nodeSearchDomains?: readonly string[];
+  /** The cluster DNS stands twice in it. */
+  readonly twoNameservers?: true;
+};
+
+export interface Candidate extends Pick<ResolverProgram, 'name' | 'resolver' | 'asksForTargets'> {
+  /** Commands that the machine must have, and Python modules as `python3:MODULE`. */
   readonly needs: readonly string[];
   readonly version: () => Promise<string>;
   /** The command to which the names are appended; it prints a line for each: the name and its addresses. */
@@ -25,9 +35,11 @@ interface Candidate {
 const MACHINE = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
 /** The first time, zig compiles the C library as well. */
 const COMPILE_TIMEOUT_MS = 5 * 60_000;
-const PROGRAMS = join(ROOT, 'test', 'resolvers', 'programs');
+/** Enough to tell what was found; `many.example.com` has sixty. */
+const KEPT_ADDRESSES = 4;
+export const PROGRAMS = join(ROOT, 'test', 'resolvers', 'programs');
 
-const CANDIDATES: readonly Candidate[] = [
+export const CANDIDATES: readonly Candidate[] = [
   {
     name: 'glibc',
     needs: ['getent'],
@@ -98,13 +110,13 @@ const CANDIDATES: readonly Candidate[] = [
 ];
 
 /** The programs that this machine has, and the names of those that it has not, with what is missing. */
-export async function findPrograms(): Promise<{
+export async function findPrograms(candidates: readonly Candidate[] = CANDIDATES): Promise<{
   readonly programs: readonly ResolverProgram[];
   readonly missing: readonly string[];
 }> {
   const programs: ResolverProgram[] = [];
   const missing: string[] = [];
-  for (const candidate of CANDIDATES) {
+  for (const candidate of candidates) {
     const lacking = await lackingOf(candidate.needs);
     if (lacking.length === 0) programs.push(program(candidate));
     else missing.push(`${candidate.name}: no ${lacking.join(', ')}`);
@@ -115,19 +127,23 @@ export async function findPrograms(): Promise<{
 async function lackingOf(commands: readonly string[]): Promise<readonly string[]> {
   const { stdout } = await runCommand('sh', [
     '-c',
-    'for name in "$@"; do command -v "$name" >/dev/null || echo "$name"; done',
+    `for name in "$@"; do
+      case $name in
+        python3:*) python3 -c "import \${name#*:}" ;;
+        *) command -v "$name" ;;
+      esac >/dev/null 2>&1 || echo "$name"
+    done`,
     'sh',
     ...commands,
   ]);
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-function program({ name, version, command }: Candidate): ResolverProgram {
+function program(candidate: Candidate): ResolverProgram {
   return {
-    name,
-    version,
+    ...candidate,
     lookUp: async (pod, names) => {
-      const [file = '', ...args] = await command();
+      const [file = '', ...args] = await candidate.command();
       const { stdout } = await pod.exec(file, ...args, ...names);
       return stdout
         .split('\n')
@@ -139,15 +155,15 @@ function program({ name, version, command }: Candidate): ResolverProgram {
 
 function sortAddresses(line: string): string {
   const [name = '', ...addresses] = line.split(' ');
-  return [name, ...[...new Set(addresses)].toSorted()].join(' ');
+  return [name, ...[...new Set(addresses)].toSorted().slice(0, KEPT_ADDRESSES)].join(' ');
 }
 
 /** A shell that runs a command for each name and puts what it prints behind the name. */
-function forEachName(command: string): readonly string[] {
+export function forEachName(command: string): readonly string[] {
   return ['sh', '-c', `for name in "$@"; do echo "$name" $(${command}); done`, 'sh'];
 }
 
-async function firstLine(command: string, ...args: readonly string[]): Promise<string> {
+export async function firstLine(command: string, ...args: readonly string[]): Promise<string> {
   const { stdout } = await runCommand(command, args);
   return stdout.split('\n')[0] ?? '';
 }
@@ -163,7 +179,7 @@ function wgetWith(busybox: string): string {
 
 const compiled = new Map<string, Promise<string>>();
 
-async function compile(command: string, ...args: readonly string[]): Promise<string> {
+export async function compile(command: string, ...args: readonly string[]): Promise<string> {
   const program = compiled.get(command) ?? compileOnce(command, args);
   compiled.set(command, program);
   return program;

@@ -10,7 +10,8 @@ import { INTERNET_NAMES, startSmallInternet } from '../support/small-internet.js
 import { createTemporaryDirectory } from '../support/temporary-directory.js';
 import { waitUntil } from '../support/wait-until.js';
 import { judgeLookups, type GroundTruth, type PodTruth } from './ground-truth.js';
-import type { ResolverProgram } from './programs.js';
+import { startOtherServer, type OtherServer } from './other-servers.js';
+import type { PodResolver, ResolverProgram } from './programs.js';
 import { mainWorkload, NODE_SEARCH_DOMAIN, secondWorkload, wildcardWorkload, type NameToLookUp } from './workload.js';
 
 /** What one program did. */
@@ -24,7 +25,9 @@ export interface Recording {
 /** How the cluster's DNS is set up. */
 export interface DnsSetting {
   /** Put behind the program's name; empty for kubeadm's setting. */
-  readonly suffix: '' | '-autopath' | '-coredns-1.11' | '-metadata';
+  readonly suffix: '' | '-autopath' | '-coredns-1.11' | '-metadata' | `-behind-${OtherServer}`;
+  /** What clients ask, and what tells of it, in the place of CoreDNS, which stands behind it. */
+  readonly server?: OtherServer;
   /** The host of the last look-up, another one for each setting: when it has arrived, everything before it has. */
   readonly lastHost: string;
   /** An endpoint that CoreDNS sends everything to as well. */
@@ -68,6 +71,7 @@ const SERVICES = [
 export async function startResolverCluster(): Promise<ResolverCluster> {
   const [server, internet] = await Promise.all([startKubeApiserver(), startSmallInternet()]);
   await createCluster(server);
+  const lastPods = new Map<string, number>();
   return {
     kubeconfigFile: server.kubeconfigFile,
     objects: async () => server.kubectl(['get', 'pods,replicasets,deployments', '-A', '-o', 'json']),
@@ -75,12 +79,16 @@ export async function startResolverCluster(): Promise<ResolverCluster> {
       const [network, tap] = await Promise.all([createPodNetwork(), startTap()]);
       await startDns(setting, { server, network, upstream: internet.address, tap: tap.address });
       const names = programs.map(({ name }) => `${name}${setting.suffix}`);
-      const clients = await createClients(names, server, network);
-      const last = await createLastPod(setting, server, network);
+      const resolvers = programs.map(({ resolver = {} }) => resolver);
+      const clients = await createClients({ names, resolvers }, server, network);
+      const number = (lastPods.get(setting.suffix) ?? 0) + 1;
+      lastPods.set(setting.suffix, number);
+      const lastName = `last${setting.suffix}${number === 1 ? '' : `-${number}`}`;
+      const last = await createLastPod(lastName, server, network);
       const done = await Promise.all(
         programs.map(async (program, index) => ({
           name: names[index] ?? '',
-          ...(await runProgramInPods(program, clients[index] ?? [])),
+          ...(await runProgramInPods(program, clients[index] ?? [], setting)),
         })),
       );
       await last.lookUp(setting.lastHost);
@@ -89,7 +97,7 @@ export async function startResolverCluster(): Promise<ResolverCluster> {
       return done.map(({ name, ...truth }) => ({
         name,
         frames: tap.framesOf(truth.pods.map(({ podIp }) => podIp)),
-        truth: { ...truth, coredns: `${coredns}${WITH[setting.suffix]}` },
+        truth: { ...truth, coredns: `${coredns}${withOf(setting)}` },
       }));
     },
   };
@@ -105,6 +113,10 @@ const WITH = {
   '-metadata': ' with the namespace and pod in `extra`',
 } as const;
 
+function withOf({ suffix, server }: DnsSetting): string {
+  return server === undefined ? WITH[suffix as keyof typeof WITH] : ` behind ${server}`;
+}
+
 function partOf({ suffix }: DnsSetting): 'coredns' | 'coredns-1.11' {
   return suffix === '-coredns-1.11' ? 'coredns-1.11' : 'coredns';
 }
@@ -118,6 +130,10 @@ interface DnsSurroundings {
 
 async function startDns(setting: DnsSetting, { server, network, upstream, tap }: DnsSurroundings): Promise<void> {
   const { suffix, alsoTo } = setting;
+  if (setting.server !== undefined) {
+    const { address } = await startInternalDns(server, upstream);
+    return startOtherServer(setting.server, { host: network.dnsAddress, upstream: address, tap });
+  }
   const dnstapOptions =
     suffix === '-metadata' ? ['extra "{/kubernetes/client-namespace} {/kubernetes/client-pod-name}"'] : [];
   await startClusterDns({
@@ -138,6 +154,12 @@ async function startDns(setting: DnsSetting, { server, network, upstream, tap }:
   });
 }
 
+/** A CoreDNS that tells nothing, on a loopback port. */
+async function startInternalDns(server: KubeApiserver, upstream: string): Promise<{ readonly address: string }> {
+  const { host, port } = await startClusterDns({ apiServer: server, upstream, extraLines: ALIAS });
+  return { address: `${host}:${port}` };
+}
+
 async function createCluster(server: KubeApiserver): Promise<void> {
   const namespaces = NAMESPACES.map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...namespaces, ...SERVICES] };
@@ -146,7 +168,7 @@ async function createCluster(server: KubeApiserver): Promise<void> {
 
 /** The clients of each name: a pod of a Deployment and two that belong to nothing. */
 async function createClients(
-  names: readonly string[],
+  { names, resolvers }: { readonly names: readonly string[]; readonly resolvers: readonly PodResolver[] },
   server: KubeApiserver,
   network: PodNetwork,
 ): Promise<readonly (readonly Client[])[]> {
@@ -163,7 +185,9 @@ async function createClients(
       owner: deployments[index] ?? {},
     })),
   );
-  const clients = await Promise.all(names.map(async (name) => createNetworkPods(name, network)));
+  const clients = await Promise.all(
+    names.map(async (name, index) => createNetworkPods(name, resolvers[index] ?? {}, network)),
+  );
   const pods = clients.flatMap((ofName, index) =>
     ofName.map(({ pod: { name, namespace, podIp }, workload }) => ({
       name,
@@ -177,20 +201,28 @@ async function createClients(
 }
 
 /** The pod of the last look-up. */
-async function createLastPod({ suffix }: DnsSetting, server: KubeApiserver, network: PodNetwork): Promise<ClientPod> {
-  const pod = await network.createPod({ namespace: LAST_NAMESPACE, name: `last${suffix}` });
+async function createLastPod(name: string, server: KubeApiserver, network: PodNetwork): Promise<ClientPod> {
+  const pod = await network.createPod({ namespace: LAST_NAMESPACE, name });
   await createRunningPods(server, [{ namespace: pod.namespace, name: pod.name, podIp: pod.podIp }]);
   return pod;
 }
 
-async function createNetworkPods(name: string, network: PodNetwork): Promise<readonly Client[]> {
-  const nodeSearchDomains = [NODE_SEARCH_DOMAIN];
-  const resolverOptions = 'ndots:5 timeout:1 attempts:3';
-  const wildcard = [INTERNET_NAMES.wildcardDomain];
+async function createNetworkPods(
+  name: string,
+  { twoNameservers, nodeSearchDomains: more = [], ...resolver }: PodResolver,
+  network: PodNetwork,
+): Promise<readonly Client[]> {
+  const again = `${resolver.resolverOptions ?? 'ndots:5'} timeout:1 attempts:3`;
+  const options = {
+    ...resolver,
+    nodeSearchDomains: [...more, NODE_SEARCH_DOMAIN],
+    ...(twoNameservers ? { nameservers: [network.dnsAddress, network.dnsAddress] } : {}),
+  };
+  const wild = { ...options, nodeSearchDomains: [INTERNET_NAMES.wildcardDomain] };
   const [main, second, lost] = await Promise.all([
-    network.createPod({ namespace: 'shop', name: `web-${name}-5d9c7b8f6d-x2k4q`, nodeSearchDomains }),
-    network.createPod({ namespace: 'bank', name: `ledger-${name}`, nodeSearchDomains, resolverOptions }),
-    network.createPod({ namespace: 'wild', name: `lost-${name}`, nodeSearchDomains: wildcard }),
+    network.createPod({ ...options, namespace: 'shop', name: `web-${name}-5d9c7b8f6d-x2k4q` }),
+    network.createPod({ ...options, namespace: 'bank', name: `ledger-${name}`, resolverOptions: again }),
+    network.createPod({ ...wild, namespace: 'wild', name: `lost-${name}` }),
   ]);
   // What connects after its look-up is to fail at once.
   const unreachable = 'ip route add unreachable 0.0.0.0/1 && ip route add unreachable 128.0.0.0/1';
@@ -205,9 +237,11 @@ async function createNetworkPods(name: string, network: PodNetwork): Promise<rea
 async function runProgramInPods(
   program: ResolverProgram,
   clients: readonly Client[],
+  { suffix }: DnsSetting,
 ): Promise<Omit<GroundTruth, 'coredns'>> {
+  const how = { ...program, hasAutopath: suffix === '-autopath' };
   const pods = await Promise.all(clients.map(async (client) => lookUpAll(program, client)));
-  const judged = pods.map((pod, index) => judgeLookups(pod, clients[index]?.names ?? []));
+  const judged = pods.map((pod, index) => judgeLookups(pod, clients[index]?.names ?? [], how));
   return {
     program: await program.version(),
     pods,

@@ -9,7 +9,14 @@ import type { GroundTruth } from './ground-truth.js';
 /** Where recordings are kept. */
 export const DATA = join(ROOT, 'test', 'data', 'resolvers');
 
-/** The names of the recordings, sorted. */
+const RESOLVERS = ['c-ares', 'glibc', 'go', 'java', 'musl', 'musl-1.2.5', 'node-lookup'];
+const BUSYBOX = ['busybox-musl', 'busybox-nslookup', 'busybox-wget'];
+const SETTINGS = ['glibc-autopath', 'go-autopath', 'musl-autopath', 'glibc-coredns-1.11', 'glibc-metadata'];
+
+/** The recordings of what is also run live, which have the queries as well as the responses. */
+export const LIVE_RECORDINGS: readonly string[] = [...RESOLVERS, ...BUSYBOX, ...SETTINGS];
+
+/** The names of all recordings, sorted. */
 export function recordingNames(): readonly string[] {
   const captures = readdirSync(DATA).filter((file) => file.endsWith('.fstrm.gz'));
   return captures.map((file) => file.replace('.fstrm.gz', '')).toSorted();

@@ -1,6 +1,6 @@
 import { formatAddress, type Message, SocketProtocol } from 'dnstap-ts';
 import { readMessage } from '../../src/dns/message-reader.js';
-import { readFrames, readTruth, recordingNames } from './recordings.js';
+import { LIVE_RECORDINGS, readFrames, readTruth } from './recordings.js';
 
 /** A DNS message of a recording. */
 interface Seen {
@@ -13,7 +13,7 @@ interface Seen {
   readonly type: number;
 }
 
-const NAMES = recordingNames();
+const NAMES = LIVE_RECORDINGS;
 const recordings = new Map<string, readonly Seen[]>();
 
 beforeAll(async () => {

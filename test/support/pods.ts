@@ -11,6 +11,10 @@ export interface PodOptions {
   readonly namespace: string;
   /** The search domains of the node, which the kubelet puts behind the cluster's. */
   readonly nodeSearchDomains?: readonly string[];
+  /** The whole search list (`dnsPolicy: None`) instead of the cluster's and the node's. */
+  readonly searchDomains?: readonly string[];
+  /** The nameservers in resolv.conf; the cluster DNS unless told. */
+  readonly nameservers?: readonly string[];
   /** The options line of resolv.conf; `ndots:5` unless told. */
   readonly resolverOptions?: string;
 }
@@ -150,7 +154,13 @@ interface PodSetup {
 /** One script a pod: a process a command would take longer than all its work. */
 function podSetup({ bridge, netns, podIp, dnsAddress, options }: PodSetup): string {
   const { namespace, nodeSearchDomains = [], resolverOptions = 'ndots:5' } = options;
-  const search = [`${namespace}.svc.cluster.local`, 'svc.cluster.local', 'cluster.local', ...nodeSearchDomains];
+  const ofCluster = [`${namespace}.svc.cluster.local`, 'svc.cluster.local', 'cluster.local'];
+  const search = options.searchDomains ?? [...ofCluster, ...nodeSearchDomains];
+  const resolvConf = [
+    ...(search.length === 0 ? [] : [`search ${search.join(' ')}`]),
+    ...(options.nameservers ?? [dnsAddress]).map((address) => `nameserver ${address}`),
+    `options ${resolverOptions}`,
+  ];
   const files = `/etc/netns/${netns}`;
   return `
     ip netns add ${netns}
@@ -161,8 +171,8 @@ function podSetup({ bridge, netns, podIp, dnsAddress, options }: PodSetup): stri
     ip -n ${netns} link set eth0 up
     ip -n ${netns} route add default via ${dnsAddress}
     mkdir -p ${files}
-    printf '%s\\n' 'search ${search.join(' ')}' 'nameserver ${dnsAddress}' 'options ${resolverOptions}' >${files}/resolv.conf
-    printf '%s\\n' '127.0.0.1 localhost' >${files}/hosts
+    printf '%s\\n' ${resolvConf.map((line) => `'${line}'`).join(' ')} >${files}/resolv.conf
+    printf '%s\\n' '127.0.0.1 localhost' "${podIp} $(uname -n)" >${files}/hosts
     # Without it a machine whose names go through systemd-resolved would ask that one, outside the namespace.
     if [ -e /etc/nsswitch.conf ]; then echo 'hosts: files dns' >${files}/nsswitch.conf; fi
   `;

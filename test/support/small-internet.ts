@@ -12,6 +12,9 @@ export interface InternetRecord {
 /** How many addresses `many.example.com` has: more than an answer by UDP holds, so it comes truncated. */
 export const MANY_ADDRESSES = 60;
 
+/** The CNAMEs between `long.example.com` and `end.example.org`, from zone to zone as CDNs have them. */
+export const LONG_CHAIN = Array.from({ length: 8 }, (_, index) => `long-${index}.example.${index % 2 ? 'org' : 'net'}`);
+
 /** TTL of every record. */
 export const RECORD_TTL_SECONDS = 60;
 
@@ -38,6 +41,12 @@ export const INTERNET_RECORDS: readonly InternetRecord[] = [
   { name: 'end.example.org', type: 'A', data: '203.0.113.20' },
   { name: 'end.example.org', type: 'AAAA', data: '2001:db8:2::20' },
   { name: 'dangling.example.com', type: 'CNAME', data: 'nowhere.example.net.' },
+  ...longChain(),
+  { name: 'example.net', type: 'A', data: '198.51.100.1' },
+  { name: '*.tenant.example.net', type: 'A', data: '198.51.100.40' },
+  // What a company has in a search domain of its own.
+  { name: 'wiki.corp.example.org', type: 'A', data: '203.0.113.30' },
+  { name: 'db.wiki.corp.example.org', type: 'A', data: '203.0.113.31' },
   // A search domain of the nodes in which every name exists, as some companies have.
   { name: '*.wild.example.org', type: 'A', data: '203.0.113.99' },
   ...manyAddresses(),
@@ -109,6 +118,11 @@ export async function startSmallInternet(at?: {
     ready: async () => acceptsTcp(host, port),
   });
   return { ...coredns, host, port, address: `${host}:${port}` };
+}
+
+function longChain(): readonly InternetRecord[] {
+  const names = ['long.example.com', ...LONG_CHAIN, 'end.example.org'];
+  return names.slice(1).map((target, index) => ({ name: names[index] ?? '', type: 'CNAME', data: `${target}.` }));
 }
 
 function manyAddresses(): readonly InternetRecord[] {
